@@ -1,0 +1,69 @@
+"""What a format makes of stream documents: the description of one array node in Tiled.
+
+In come StreamResource and StreamDatum documents (already in today's schema); out goes a `DataSource`
+that the delivery registers, and that grows as datums arrive. Pure: nothing is opened or sent here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file (or directory) behind an array, as Tiled records it."""
+
+    data_uri: str
+    """`file://localhost/...` URI."""
+    parameter: str | None
+    """Name of the adapter's argument it feeds: `data_uris` for a list, `data_uri` for a single file."""
+    num: int | None
+    """Position in the list; None where `parameter` takes a single file."""
+    is_directory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """The present state of an array's registration; a later state of the same array replaces it."""
+
+    structure_family: str
+    """Tiled's family: `array`, `table`, or `bytes` for files of unknown format."""
+    structure: Json
+    """Tiled's structure as JSON: for an array `data_type`, `chunks`, `shape`, `dims`, `resizable`."""
+    mimetype: str
+    """Chooses the adapter on the server."""
+    parameters: dict[str, Json] = field(default_factory=dict)
+    """Keyword arguments of the adapter."""
+    properties: dict[str, Json] = field(default_factory=dict)
+    """Facts about the files that are not arguments of the adapter."""
+
+
+class ExternalArray(Protocol):
+    """One data key of one stream whose values lie in files. Grows; never shrinks."""
+
+    def add_resource(self, resource: dict[str, Any]) -> None:
+        """Take note of a further StreamResource for the same data key."""
+
+    def add_datum(self, datum: dict[str, Any]) -> None:
+        """Extend by the frames (`indices`) of one StreamDatum."""
+
+    def data_source(self) -> DataSource:
+        """Return the registration as it stands now."""
+
+    @property
+    def assets(self) -> list[Asset]:
+        """All assets so far, in order; only ever appended to, so that a tail of it is an update."""
+        ...
+
+    @property
+    def metadata(self) -> dict[str, Json]:
+        """Metadata for the array's node."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the run's notes: what was assumed or could not be understood."""
+        ...
