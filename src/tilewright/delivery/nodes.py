@@ -1,0 +1,209 @@
+"""One stream's table and arrays on the server, brought to match the plan; called by the run's delivery.
+
+Each object knows how far the server is, and asks the server when it does not know.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tilewright.delivery.remote import ARROW_FILE, FateUnknownError, NotThereError, Path, Remote
+from tilewright.tables import MAX_COLUMNS, TABLE, Hints, Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tilewright.formats import DataSource, ExternalArray
+
+SQL_TABLE = "application/x-tiled-sql-table"
+MAX_REQUEST_BYTES = 4 << 20
+"""Rows go out in requests of about this size at most."""
+SETTLE_SECONDS = 1.0
+"""A row count after an append of unknown fate is believed once it stays the same for this long."""
+
+
+class TableMismatch(Exception):  # noqa: N818 - a signal between two of our own functions, not an error
+    """The table on the server cannot become the plan's by appending: it has to be made anew."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{'/'.join(path)}: {reason}")
+        self.path = path
+
+
+@dataclass(slots=True)
+class TablePart:
+    """One table node. `rows` is the server's row count; None when it has to be asked."""
+
+    path: Path
+    columns: list[str]
+    rows: int | None = None
+    unsettled: bool = False
+    """Whether an append is out whose fate is not known."""
+
+    def append(self, remote: Remote, table: pa.Table, first_row: int) -> None:
+        """Send the rows of `table`, of which the first is the stream's row `first_row`, that are not there."""
+        rows = self.count(remote)
+        if rows < first_row:
+            raise TableMismatch(self.path, f"it has {rows} rows and should have at least {first_row}")
+        start = rows - first_row
+        while start < table.num_rows:
+            batch = table.slice(start, _rows_per_request(table))
+            self._send(remote, batch)
+            start += batch.num_rows
+
+    def count(self, remote: Remote) -> int:
+        """Return the server's row count."""
+        if self.rows is None:
+            rows = remote.count_rows(self.path, self.columns[0])
+            while self.unsettled:
+                time.sleep(SETTLE_SECONDS)
+                again = remote.count_rows(self.path, self.columns[0])
+                self.unsettled, rows = again != rows, again
+            self.rows = rows
+        return self.rows
+
+    def _send(self, remote: Remote, batch: pa.Table) -> None:
+        rows = self.count(remote)
+        self.rows = None
+        try:
+            remote.append_rows(self.path, batch.select(self.columns))
+        except FateUnknownError:
+            self.unsettled = True
+            raise
+        self.rows = rows + batch.num_rows
+
+
+@dataclass(slots=True)
+class RemoteTable:
+    """A stream's rows: one table, or several where it has more columns than one table takes."""
+
+    stream: Path
+    parts: list[TablePart]
+
+    @classmethod
+    def open(
+        cls,
+        remote: Remote,
+        stream: Path,
+        schema: Schema,
+        metadata: dict[str, Any],
+        access_tags: list[str] | None,
+    ) -> tuple[RemoteTable, Hints]:
+        """Make the table, or adopt the one that is there.
+
+        Returns
+        -------
+        The table, and what its schema on the server taught.
+
+        Raises
+        ------
+        TableMismatch
+            If the one that is there cannot hold the rows of `schema`.
+        """
+        parts, hints = [], Hints()
+        for key, names in split_columns(schema):
+            path = (*stream, key)
+            part_schema = Schema(tuple(c for c in schema.columns if c.name in set(names)), ())
+            node = remote.create(
+                path,
+                "table",
+                metadata={name: metadata[name] for name in names if name in metadata},
+                specs=[],
+                data_source=table_source(part_schema.arrow),
+                access_tags=access_tags,
+            )
+            if not node.created:
+                learned = part_schema.hints_from(node.arrow_schema)
+                if learned is None:
+                    raise TableMismatch(path, "its columns are not those of the documents")
+                hints = hints.merge(learned)
+            parts.append(TablePart(path, list(names), rows=0 if node.created else None))
+        return cls(stream, parts), hints
+
+    def append(self, remote: Remote, table: pa.Table, first_row: int) -> None:
+        """Send the rows that are not there yet; safe to repeat."""
+        for part in self.parts:
+            part.append(remote, table, first_row)
+
+    def verify(self, remote: Remote, rows: int) -> None:
+        """Read the row counts back.
+
+        Raises
+        ------
+        TableMismatch
+            If one is not `rows`.
+        """
+        for part in self.parts:
+            part.rows = None
+            if (found := part.count(remote)) != rows:
+                raise TableMismatch(part.path, f"it has {found} rows, the journal {rows}")
+
+
+def split_columns(schema: Schema) -> list[tuple[str, list[str]]]:
+    """Return the tables of a schema: node key and column names of each."""
+    names = [column.name for column in schema.columns]
+    if len(names) <= MAX_COLUMNS:
+        return [(TABLE, names)]
+    chunks = [names[start : start + MAX_COLUMNS] for start in range(0, len(names), MAX_COLUMNS)]
+    return [(f"{TABLE}_{number}", chunk) for number, chunk in enumerate(chunks)]
+
+
+def table_source(schema: pa.Schema) -> dict[str, Any]:
+    """Return Tiled's description of a table to be made (`tiled.structures.table.TableStructure`)."""
+    encoded = base64.b64encode(schema.serialize().to_pybytes()).decode()
+    structure = {
+        "arrow_schema": f"data:{ARROW_FILE};base64,{encoded}",
+        "npartitions": 1,
+        "columns": schema.names,
+        "resizable": False,
+    }
+    return {"structure_family": "table", "structure": structure, "mimetype": SQL_TABLE, "parameters": {}}
+
+
+def _rows_per_request(table: pa.Table) -> int:
+    return max(1, int(table.num_rows * MAX_REQUEST_BYTES / max(1, table.nbytes)))
+
+
+@dataclass(slots=True)
+class RemoteArray:
+    """One external data key: registered once, then told of what is new."""
+
+    path: Path
+    source_id: int | None = None
+    registered: DataSource | None = None
+    assets: int = 0
+    """Assets the server has been told of."""
+    failed: str | None = field(default=None)
+    """Why the server refused it for good."""
+
+    def bring_up(self, remote: Remote, array: ExternalArray, access_tags: list[str] | None) -> None:
+        """Register the array, or send what has changed; safe to repeat."""
+        source, assets = array.data_source(), array.assets
+        if source == self.registered and len(assets) == self.assets:
+            return
+        new = assets[self.assets :]
+        if self.source_id is None:
+            body = _source_body(source, new)
+            node = remote.create(
+                self.path,
+                source.structure_family,
+                metadata=array.metadata,
+                specs=[],
+                data_source=body,
+                access_tags=access_tags,
+            )
+            if node.data_source is None:
+                raise NotThereError(f"{'/'.join(self.path)} is there, but without a data source")
+            self.source_id = int(node.data_source["id"])
+            if not node.created:
+                remote.put_data_source(self.path, body | {"id": self.source_id})
+        else:
+            remote.put_data_source(self.path, _source_body(source, new) | {"id": self.source_id})
+        self.registered, self.assets = source, len(assets)
+
+
+def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:
+    return {**asdict(source), "management": "external", "assets": [asdict(asset) for asset in assets]}

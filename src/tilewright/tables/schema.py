@@ -1,0 +1,143 @@
+"""A stream's descriptor to the schema of its table; called when a stream's first descriptor arrives.
+
+Columns: `seq_num`, `time`, one per internal data key in the descriptor's order, then their `ts_` columns,
+then, only when some value fitted no column, `rejected`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tilewright.documents import is_external, numpy_dtype, shape
+from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
+from tilewright.tables.values import FLOAT, INT, wider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_COLUMNS = 1024
+"""Columns of one table; a wider stream is split over `internal_0`, `internal_1`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table and where in an event its values lie."""
+
+    name: str
+    source: str
+    """`data` or `timestamps`; empty for `seq_num`, `time` and `rejected`."""
+    key: str
+    """The data key in that part of the event, or the column's own name."""
+    type: pa.DataType
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the values, or the table on the server, taught about a stream beyond its descriptor."""
+
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    """Type of a column by its name, where it is wider than the descriptor says."""
+    extra_keys: Mapping[str, pa.DataType] = field(default_factory=dict)
+    """Type of each external data key whose values came in the events after all (`filled`)."""
+    rejected: bool = False
+    """Whether the table has the `rejected` column."""
+
+    def merge(self, other: Hints) -> Hints:
+        """Return what both teach."""
+        types = dict(self.types)
+        for name, type_ in other.types.items():
+            types[name] = type_ if name not in types else (wider(types[name], type_) or types[name])
+        return Hints(types, {**self.extra_keys, **other.extra_keys}, self.rejected or other.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of one stream's table."""
+
+    columns: tuple[Column, ...]
+    renamed: tuple[tuple[str, str], ...]
+    """Data keys whose column has another name: (key, name)."""
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The schema as Arrow has it; every column nullable."""
+        return pa.schema([pa.field(column.name, column.type) for column in self.columns])
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The data keys that have a column."""
+        return frozenset(column.key for column in self.columns if column.source == "data")
+
+    def hints_from(self, existing: pa.Schema) -> Hints | None:
+        """Return what to learn from a table that exists with this schema; None if it cannot hold our rows.
+
+        It can if it has our columns in our order, each at least as wide, and at most `rejected` besides.
+        """
+        ours = [column.name for column in self.columns]
+        theirs = [name for name in existing.names if name != REJECTED or REJECTED in ours]
+        if ours != theirs:
+            return None
+        types = {}
+        for column in self.columns:
+            there = existing.field(column.name).type
+            if not there.equals(column.type):
+                if wider(column.type, there) != there:
+                    return None
+                types[column.name] = there
+        return Hints(types, rejected=REJECTED in existing.names)
+
+
+def schema_for(data_keys: Mapping[str, Mapping[str, Any]], hints: Hints) -> Schema:
+    """Return the schema of a stream with these data keys.
+
+    Parameters
+    ----------
+    data_keys
+        As in the descriptor; external ones get no column unless their values came in the events.
+    hints
+        What is known beyond the descriptor.
+    """
+    types = {key: arrow_type(spec) for key, spec in data_keys.items() if not is_external(spec)}
+    types.update(hints.extra_keys)
+    names = column_names(types)
+    columns = [Column(SEQ_NUM, "", SEQ_NUM, INT), Column(TIME, "", TIME, FLOAT)]
+    columns += [Column(name, "data", key, types[key]) for key, name in names.items()]
+    columns += [Column(TIMESTAMP_PREFIX + name, "timestamps", key, FLOAT) for key, name in names.items()]
+    if hints.rejected:
+        columns.append(Column(REJECTED, "", REJECTED, pa.string()))
+    widened = (Column(column.name, column.source, column.key, _widened(column, hints)) for column in columns)
+    renamed = tuple((key, name) for key, name in names.items() if key != name)
+    return Schema(tuple(widened), renamed)
+
+
+def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
+    """Return the type of a data key's column: `dtype_numpy` first, then `dtype`.
+
+    >>> arrow_type({"dtype": "integer", "shape": []})
+    DataType(int64)
+    >>> arrow_type({"dtype": "array", "dtype_numpy": "<i2", "shape": [2, 3]})
+    ListType(list<item: list<item: int16>>)
+    """
+    scalar = _scalar_type(spec)
+    if spec.get("dtype") != "array":
+        return scalar
+    for _ in range(max(1, len(shape(spec)))):
+        scalar = pa.list_(scalar)
+    return scalar
+
+
+def _scalar_type(spec: Mapping[str, Any]) -> pa.DataType:
+    dtype = numpy_dtype(spec)
+    if dtype.kind in "biu":
+        return pa.from_numpy_dtype(dtype.newbyteorder("="))
+    if dtype.kind == "f":
+        return pa.float32() if dtype.itemsize <= 4 else FLOAT  # noqa: PLR2004 - bytes of a float32
+    return pa.string()
+
+
+def _widened(column: Column, hints: Hints) -> pa.DataType:
+    hint = hints.types.get(column.name)
+    return column.type if hint is None else (wider(column.type, hint) or column.type)

@@ -1,0 +1,239 @@
+"""Python values to one Arrow column, exactly; called for every column of a batch.
+
+In comes a list and the column's type; out comes the column, or the wider type it needs, with what fits no
+type set aside.
+
+What "wider" means, and that nothing is ever rounded or turned into text to fit:
+
+    bool ─▶ int64 ─▶ float64        an int that float64 cannot hold exactly fits no type
+    int8 … int64, uint8 … uint64    a narrower one widens to int64
+    float32 ─▶ float64
+    string                          takes strings only
+    list<T>                         widens as T does
+"""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_INT64_RANGE = range(-(1 << 63), 1 << 63)
+FLOAT = pa.float64()
+INT = pa.int64()
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What became of a column's values. Either `array` or `widened` is set."""
+
+    array: pa.Array | None
+    widened: pa.DataType | None = None
+    """The type this column needs to hold the values."""
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Position of each value that fits no number (null in the array), and why."""
+
+
+def convert(values: list[Any], target: pa.DataType) -> Converted:
+    """Make a column of `target` type of `values`; None is null.
+
+    >>> convert([1, None, 3], INT).array.to_pylist()
+    [1, None, 3]
+    >>> convert([1, 2.5], INT).widened
+    DataType(double)
+    >>> convert([1.5, "out of range"], FLOAT).rejected
+    {1: "str does not fit a column of double: 'out of range'"}
+    """
+    array = _infer(values)
+    if array is not None and (exact := _cast(array, target)) is not None:
+        return Converted(exact)
+    return _convert_each(values, target)
+
+
+def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return the narrowest type that holds what either holds; None if there is none.
+
+    >>> wider(pa.int16(), pa.float32())
+    DataType(double)
+    >>> wider(pa.string(), pa.int64()) is None
+    True
+    """
+    if one.equals(other):
+        return one
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        item = wider(one.value_type, other.value_type)
+        return None if item is None else pa.list_(item)
+    if not (_is_number(one) and _is_number(other)):
+        return None
+    if pa.types.is_boolean(one) or pa.types.is_boolean(other):
+        return other if pa.types.is_boolean(one) else one
+    return FLOAT if pa.types.is_floating(one) or pa.types.is_floating(other) else INT
+
+
+def _infer(values: list[Any]) -> pa.Array | None:
+    """Let Arrow look at the values. It decides by all of them, and refuses mixtures with text."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError):
+        return None
+
+
+def _cast(array: pa.Array, target: pa.DataType) -> pa.Array | None:
+    """Cast without loss, or return None."""
+    if array.type.equals(target):
+        return array
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), target)
+    if wider(_innermost(array.type), _innermost(target)) is None and not pa.types.is_null(
+        _innermost(array.type)
+    ):
+        return None
+    try:
+        exact = pc.cast(array, target, safe=True)
+        back = pc.cast(exact, array.type, safe=False)
+    except (pa.ArrowException, OverflowError):
+        return None
+    return exact if _same(array, back) else None
+
+
+def _same(one: pa.Array, other: pa.Array) -> bool:
+    """Compare value by value, a NaN being equal to a NaN."""
+    while pa.types.is_list(one.type):
+        one, other = one.flatten(), other.flatten()
+    if not pa.types.is_floating(one.type):
+        return bool(one.equals(other))
+    equal = np.array_equal(
+        one.to_numpy(zero_copy_only=False), other.to_numpy(zero_copy_only=False), equal_nan=True
+    )
+    return bool(equal) and one.null_count == other.null_count
+
+
+def _innermost(type_: pa.DataType) -> pa.DataType:
+    while pa.types.is_list(type_):
+        type_ = type_.value_type
+    return type_
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(type_) or pa.types.is_integer(type_) or pa.types.is_floating(type_))
+
+
+def _convert_each(values: list[Any], target: pa.DataType) -> Converted:
+    """Judge value by value: the slow path, for the batch that holds an odd one."""
+    needed, rejected, plain = target, {}, []
+    for position, value in enumerate(values):
+        simple = _simple(value)
+        fitting = _type_for(simple, needed)
+        if fitting is None:
+            rejected[position] = (
+                f"{type(value).__name__} does not fit a column of {target}: {_shorten(value)}"
+            )
+            simple = None
+        else:
+            needed = fitting
+        plain.append(simple)
+    if not needed.equals(target):
+        return Converted(None, widened=needed)
+    return Converted(pa.array([_as(value, target) for value in plain], type=target), rejected=rejected)
+
+
+def _as(value: Any, target: pa.DataType) -> Any:
+    """Return a value that fits `target` as the Python type Arrow expects for it: it takes no bool for an int."""
+    if value is None or pa.types.is_string(target):
+        return value
+    if pa.types.is_list(target):
+        return [_as(item, target.value_type) for item in value]
+    if pa.types.is_boolean(target):
+        return bool(value)
+    return float(value) if pa.types.is_floating(target) else int(value)
+
+
+def _simple(value: Any) -> Any:
+    """Return numpy values as Python's own."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return value
+
+
+def _type_for(value: Any, target: pa.DataType) -> pa.DataType | None:
+    """Return the narrowest type from `target` on that holds `value` exactly; None if there is none."""
+    if value is None:
+        return target
+    if pa.types.is_list(target):
+        return _list_type_for(value, target)
+    if pa.types.is_string(target):
+        return target if _is_text(value) else None
+    if isinstance(value, (bool, np.bool_)):
+        return target
+    if isinstance(value, numbers.Integral):
+        return _int_type_for(int(value), target)
+    return _float_type_for(value, target) if isinstance(value, float) else None
+
+
+def _list_type_for(value: Any, target: pa.DataType) -> pa.DataType | None:
+    if not isinstance(value, (list, tuple)):
+        return None
+    item_type = target.value_type
+    for item in value:
+        needed = _type_for(item, item_type)
+        if needed is None:
+            return None
+        item_type = needed
+    return pa.list_(item_type)
+
+
+def _int_type_for(value: int, target: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_floating(target):
+        for candidate in (target, FLOAT):
+            if _holds_int(value, candidate):
+                return candidate
+        return None
+    if pa.types.is_boolean(target):
+        return target if value in (0, 1) else INT if value in _INT64_RANGE else None
+    low, high = _int_range(target)
+    if low <= value <= high:
+        return target
+    return INT if value in _INT64_RANGE and not pa.types.is_uint64(target) else None
+
+
+def _float_type_for(value: float, target: pa.DataType) -> pa.DataType:
+    if pa.types.is_float32(target):
+        with np.errstate(over="ignore"):
+            single = float(np.float32(value))
+        return target if single == value or value != value else FLOAT  # noqa: PLR0124 - NaN
+    if pa.types.is_integer(target) and value.is_integer():
+        low, high = _int_range(target)
+        return target if low <= value <= high and int(value) == value else FLOAT
+    return FLOAT
+
+
+def _holds_int(value: int, type_: pa.DataType) -> bool:
+    try:
+        held = float(np.float32(value)) if pa.types.is_float32(type_) else float(value)
+    except OverflowError:
+        return False
+    return held == value
+
+
+def _int_range(type_: pa.DataType) -> tuple[int, int]:
+    info = np.iinfo(type_.to_pandas_dtype())
+    return int(info.min), int(info.max)
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shorten(value: Any, length: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,161 @@
+import datetime
+import decimal
+import math
+from collections import OrderedDict, namedtuple
+from enum import Enum
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tilewright.journal import Unencodable, decode, encode
+
+
+def round_trip(value):
+    name, doc = decode(encode("event", {"value": value}))
+    assert name == "event"
+    return doc["value"]
+
+
+UTC = datetime.UTC
+KEPT = [
+    None,
+    True,
+    0,
+    -(2**63),
+    2**64 - 1,
+    2**64,
+    -(10**40),
+    1.5,
+    math.inf,
+    -math.inf,
+    "text",
+    "",
+    b"\x00\xff",
+    [],
+    {},
+    {"nested": [{"deep": {}}]},
+    {1, 2},
+    frozenset({"a"}),
+    datetime.datetime(2026, 5, 4, 3, 2, 1, 6, tzinfo=UTC),
+    datetime.datetime(2026, 5, 4, 3, 2, 1),  # noqa: DTZ001 - a naive one must stay naive
+    datetime.date(2026, 5, 4),
+    datetime.time(3, 2, 1),
+    datetime.timedelta(days=-1, microseconds=7),
+    1 + 2j,
+    decimal.Decimal("1.10"),
+    "\ud800 a lone surrogate",
+    {1: "an int as a key"},
+    np.datetime64("2026-05-04T03:02:01", "ns"),
+]
+
+
+@pytest.mark.parametrize("value", KEPT, ids=repr)
+def test_value_comes_back_as_it_was(value):
+    back = round_trip(value)
+    assert back == value
+    assert type(back) is type(value)
+
+
+def test_nan_comes_back():
+    assert math.isnan(round_trip(math.nan))
+
+
+@pytest.mark.parametrize("scalar", [np.int8(-3), np.uint64(2**64 - 1), np.float32(0.1), np.bool_(True)])  # noqa: FBT003
+def test_numpy_scalar_keeps_its_dtype(scalar):
+    back = round_trip(scalar)
+    assert back == scalar
+    assert back.dtype == scalar.dtype
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=">i2").reshape(2, 3),
+        np.arange(24).reshape(2, 3, 4)[:, ::2, 1:],
+        np.zeros((0, 3), np.float32),
+        np.array(7),
+        np.array(["a", "bcd"]),
+        np.array([(1, 2.5)], dtype=[("n", "<i4"), ("x", "<f8")]),
+        np.array([(1, [[1, 2], [3, 4]])], dtype=[("n", "<i4"), ("m", "<i2", (2, 2))]),
+        np.array([1.5, np.nan]),
+    ],
+    ids=lambda array: f"{array.dtype}{array.shape}",
+)
+def test_numpy_array_keeps_dtype_and_shape(array):
+    back = round_trip(array)
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    np.testing.assert_array_equal(back, array)
+    assert back.flags.writeable
+
+
+def test_array_of_objects():
+    array = np.array([{"a": 1}, None, "x"], dtype=object)
+    assert round_trip(array).tolist() == array.tolist()
+
+
+def test_subclasses_come_back_as_their_base():
+    point = namedtuple("point", "x y")(1, 2)  # noqa: PYI024
+    colour = Enum("colour", {"red": "r"}).red
+    values = [OrderedDict(a=1), np.str_("s"), np.float64(0.1), point, colour]
+    assert round_trip(values) == [{"a": 1}, "s", 0.1, [1, 2], "r"]
+
+
+class Hostile:
+    def __repr__(self):
+        raise RuntimeError("no repr either")
+
+
+def test_what_cannot_be_encoded_is_kept_as_its_repr():
+    back = round_trip({"f": len, "hostile": Hostile(), "fine": 1})
+    assert back["f"] == Unencodable("builtin_function_or_method", "<built-in function len>")
+    assert back["hostile"] == Unencodable("Hostile", "<repr failed: RuntimeError>")
+    assert back["fine"] == 1
+
+
+def test_one_bad_part_does_not_spoil_the_rest():
+    bad_key = {("a", "tuple"): 1, "\ud800": 2, "fine": np.int16(3)}
+    back = round_trip(bad_key)
+    assert back["fine"] == np.int16(3)
+    assert len(back) == 3
+
+
+def test_nesting_without_end_is_kept_to_a_depth():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    back = round_trip({"deep": deep, "fine": 1})
+    assert back["fine"] == 1
+    itself = []
+    itself.append(itself)
+    assert round_trip({"deep": itself, "fine": 1})["fine"] == 1
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc1", encode("event", {})[:-1], b"\x93\x01\x02\x03"])
+def test_other_bytes_are_refused(payload):
+    with pytest.raises(ValueError, match=r".+"):
+        decode(payload)
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def same(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and math.isnan(one):
+        return math.isnan(other)
+    return one == other and type(one) is type(other)
+
+
+@given(json_like)
+def test_anything_like_json_comes_back(value):
+    assert same(round_trip(value), value)
