@@ -5,7 +5,6 @@ Each document goes to a journal, and a worker delivers the journals. Here the tw
 
 from __future__ import annotations
 
-import atexit
 import logging
 import weakref
 from pathlib import Path
@@ -91,8 +90,8 @@ class TiledWriter:
         self._catalog = where.name
         self._worker = Worker(directory, where, options)
         self._recorder = Recorder(directory, where.name, self._worker.watch)
+        # Also when the process ends, or nobody holds the writer any more.
         self._close_at_exit = weakref.finalize(self, _close, self._recorder, self._worker, stop_timeout)
-        atexit.register(self._close_at_exit)
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Record one document."""
@@ -119,6 +118,10 @@ class TiledWriter:
         """Return whether the server can be reached, and what waits for it."""
         return self._worker.status()
 
+    def end_runs(self) -> None:
+        """Take the runs being recorded for ended: their stop documents will not come, as in a file cut short."""
+        _end_runs(self._recorder, self._worker)
+
     def close(self, timeout: float | None = STOP_TIMEOUT) -> bool:
         """Deliver what there is, within `timeout` seconds, and end the threads; False if something still waits.
 
@@ -127,7 +130,6 @@ class TiledWriter:
         """
         if not self._close_at_exit.detach():
             return True
-        atexit.unregister(self._close_at_exit)
         return _close(self._recorder, self._worker, timeout)
 
     def __enter__(self) -> Self:
@@ -178,9 +180,14 @@ def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     return default_directory()
 
 
-def _close(recorder: Recorder, worker: Worker, timeout: float | None) -> bool:
-    for run in recorder.close():
+def _end_runs(recorder: Recorder, worker: Worker) -> None:
+    for run in recorder.end_runs():
         worker.ended(run.path)
+
+
+def _close(recorder: Recorder, worker: Worker, timeout: float | None) -> bool:
+    _end_runs(recorder, worker)
+    recorder.close()
     done = worker.flush(timeout)
     worker.close()
     return done and not worker.status().waiting

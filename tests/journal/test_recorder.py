@@ -19,6 +19,7 @@ def opened():
 def recorder(directory, opened):
     recorder = Recorder(directory, "http://catalog", opened.append)
     yield recorder
+    recorder.end_runs()
     recorder.close()
 
 
@@ -82,7 +83,7 @@ def test_a_run_repeated_adds_nothing(recorder, opened, directory):
 def test_a_run_cut_short_goes_on_where_it_was(recorder, opened, directory):
     documents = simple_run(events=5)
     record(recorder, documents[:4])
-    recorder.close()
+    recorder.end_runs()
     again = Recorder(directory, "http://catalog", opened.append)
     (ended,) = record(again, documents)
     again.close()
@@ -101,5 +102,5 @@ def test_another_run_of_the_same_uid_is_refused(recorder, opened):
 def test_runs_without_stop_are_closed_at_the_end(recorder):
     record(recorder, simple_run()[:-1])
     assert len(recorder.open_runs) == 1
-    assert len(recorder.close()) == 1
+    assert len(recorder.end_runs()) == 1
     assert recorder.open_runs == []

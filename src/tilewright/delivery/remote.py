@@ -272,7 +272,7 @@ def _uri_target(uri: str) -> Target:
     api_key = next(iter(parse_qs(parts.query).get("api_key", [])), None) or os.environ.get("TILED_API_KEY")
     before, found, after = parts.path.partition("/api/v1")
     api = urlunsplit((parts.scheme, parts.netloc, before.rstrip("/") + "/api/v1", "", ""))
-    segments = after.strip("/").split("/") if found else []
+    segments = [segment for segment in after.split("/") if segment] if found else []
     root = tuple(segments[1:]) if segments[:1] == ["metadata"] else ()
     headers = {"Authorization": f"Apikey {api_key}"} if api_key else {}
     return Target("/".join((api, *root)), lambda: Remote(httpx.Client(headers=headers), api, root))
@@ -284,6 +284,6 @@ def _without_key(uri: str) -> str:
 
 def _client_target(client: Any) -> Target:
     api = str(client.context.api_uri).rstrip("/")
-    root = tuple(client.path_parts)
+    root = tuple(part for part in client.path_parts if part)
     http = client.context.http_client
     return Target("/".join((api, *root)), lambda: Remote(http, api, root, owns_client=False))

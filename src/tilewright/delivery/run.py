@@ -135,13 +135,14 @@ class RunDelivery:
         self._begin()
 
     def _step(self, *, ended: bool) -> Outcome:
-        documents = [] if self._has_unsent_rows() else self.reader.read(CHUNK_BYTES)
+        unsent = self._has_unsent_rows()  # the last step failed: send before reading on, or memory would grow
+        documents = [] if unsent else self.reader.read(CHUNK_BYTES)
         for document in documents:
             self._take(document)
         if self._plan.uid is None:
-            return Outcome.DONE if ended and not documents else Outcome.WAITING
+            return Outcome.MORE if documents else Outcome.DONE if ended else Outcome.WAITING
         self._send()
-        if documents:
+        if documents or unsent:
             return Outcome.MORE
         self.level_to = self.reader.position
         if self._plan.stop is not None or ended:
@@ -161,14 +162,15 @@ class RunDelivery:
     def _has_unsent_rows(self) -> bool:
         return any(stream.pending() for stream in self._plan.streams.values())
 
-    def _send(self) -> None:
-        """Bring the server up to the plan."""
+    def _send(self, *, finishing: bool = False) -> None:
+        """Bring the server up to the plan. A stream without rows gets its table when the run is finished."""
         run = (self._plan.uid or "",)
         if not self._created:
             self._create_run(run)
         for plan in self._plan.streams.values():
             stream = self._streams.get(plan.key) or self._create_stream(run, plan)
-            self._send_rows(stream, plan)
+            if plan.pending() or (finishing and stream.table is None and has_table(plan)):
+                self._send_rows(stream, plan)
             for key, array in plan.arrays.items():
                 self._send_array(stream, key, array)
             if len(plan.config_updates) > stream.config_updates:
@@ -203,11 +205,8 @@ class RunDelivery:
         return stream
 
     def _send_rows(self, stream: _Stream, plan: StreamPlan) -> None:
-        pages = plan.pending()
-        if not has_table(plan) or (stream.table is not None and not pages):
-            return
         try:
-            table = build(pages, plan.schema, plan.data_keys)
+            table = build(plan.pending(), plan.schema, plan.data_keys)
         except SchemaTooNarrow as narrow:
             self._learn(plan, narrow.hints)
             raise
@@ -239,7 +238,7 @@ class RunDelivery:
         """Check the counts, write the stop document and the report, and close the live streams."""
         for document in self._translator.finish():
             self._plan.consume(*document)
-        self._send()
+        self._send(finishing=True)
         rows = {plan.key: plan.rows for plan in self._plan.streams.values()}
         for key, stream in self._streams.items():
             if stream.table is not None:

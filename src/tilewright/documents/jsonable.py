@@ -22,12 +22,15 @@ _MAX_DEPTH = 100
 def to_json(value: Any) -> tuple[Any, list[str]]:
     """Return the value as JSON can hold it, and a sentence for each part that is no longer what it was.
 
-    Tuples become lists and numpy numbers Python's own without a word.
+    Tuples become lists and numpy numbers Python's own without a word. The integers of metadata have 64 bits at
+    most; one that is the whole value stays as it is, for JSON itself has no limit.
 
     >>> to_json({"a": (1, 2), "b": float("nan")})
     ({'a': [1, 2], 'b': 'NaN'}, ["b: nan is written as the text 'NaN'"])
     """
     notes: list[str] = []
+    if isinstance(value, numbers.Integral):
+        return int(value) if not isinstance(value, bool) else value, notes
     return _convert(value, "", 0, notes), notes
 
 

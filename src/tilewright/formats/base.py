@@ -7,9 +7,12 @@ that the delivery registers, and that grows as datums arrive. Pure: nothing is o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-Json = Any
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Json: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,10 @@ class DataSource:
 class ExternalArray(Protocol):
     """One data key of one stream whose values lie in files. Grows; never shrinks."""
 
-    def add_resource(self, resource: dict[str, Any]) -> None:
+    def add_resource(self, resource: Mapping[str, Any]) -> None:
         """Take note of a further StreamResource for the same data key."""
 
-    def add_datum(self, datum: dict[str, Any]) -> None:
+    def add_datum(self, datum: Mapping[str, Any]) -> None:
         """Extend by the frames (`indices`) of one StreamDatum."""
 
     def data_source(self) -> DataSource:
@@ -67,3 +70,15 @@ class ExternalArray(Protocol):
     def notes(self) -> list[str]:
         """Sentences for the run's notes: what was assumed or could not be understood."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One external file format: what the registry holds and an entry point of `tilewright.formats` names."""
+
+    mimetypes: tuple[str, ...]
+    """Of the StreamResources it understands."""
+    open: Callable[[Mapping[str, Any], Mapping[str, Any]], ExternalArray]
+    """Makes the array of a data key from its first StreamResource and its descriptor, or raises `InputError`."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Adapters to mount on the server, "package.module:Class" by mimetype; empty where Tiled has its own."""

@@ -110,11 +110,13 @@ class Recorder:
             return self._close(run)
         return None
 
-    def close(self) -> list[OpenRun]:
+    def end_runs(self) -> list[OpenRun]:
         """Close the journals of runs that got no stop document, and return these runs."""
-        runs = [self._close(run) for run in self.open_runs]
+        return [self._close(run) for run in self.open_runs]
+
+    def close(self) -> None:
+        """End the thread that syncs; all runs must have ended."""
         self._syncer.close()
-        return runs
 
     def _open(self, doc: dict[str, Any]) -> None:
         uid = doc["uid"]

@@ -7,6 +7,7 @@ schema needs; the caller then starts the table again from the journal.
 from __future__ import annotations
 
 import json
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -107,14 +108,18 @@ def _build_page(
 def _unknown_keys(
     page: Page, schema: Schema, data_keys: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, pa.DataType], dict[str, list[Any]]]:
-    """Tell what to do with data that has no column: filled external values get one, strays are set aside."""
+    """Tell what to do with data that has no column: external values get one, strays are set aside.
+
+    The event of an external data key holds the id of a datum, a text, unless it holds the value itself.
+    """
     extra: dict[str, pa.DataType] = {}
     strays: dict[str, list[Any]] = {}
     filled = page.get("filled") or {}
     for key in page["data"].keys() - schema.keys:
+        values = page["data"][key]
         if key not in data_keys:
-            strays[key] = page["data"][key]
-        elif any(filled.get(key, ())):
+            strays[key] = values
+        elif any(filled.get(key, ())) or any(not isinstance(value, (str, NoneType)) for value in values):
             extra[key] = arrow_type(data_keys[key])
     return extra, strays
 

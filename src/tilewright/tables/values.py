@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd  # noqa: F401 - Arrow imports it at its first use: that must not be in mid-run, nor at exit
 import pyarrow as pa
 import pyarrow.compute as pc
 

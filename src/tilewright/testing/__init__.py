@@ -1,1 +1,6 @@
-"""Placeholder."""
+"""For those who test writers, readers and plugins: documents go in, what must be readable comes out.
+
+`documents` builds runs by hand, `strategies` with Hypothesis; `expected` says what must be readable afterwards;
+`contract` is a suite of tests to subclass; `leaks` is a pytest plugin. Import them from where they are:
+`strategies` needs Hypothesis, `leaks` pytest, and `contract` both, and nothing else of Tilewright does.
+"""

@@ -1,0 +1,94 @@
+"""From rows and arrays to xarray: a stream's DataFrame and the clients of its arrays come in; a Dataset goes out.
+
+`stream` calls this. Columns are in memory already; arrays stay dask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from tilewright.clients.frames import EXACT_INTEGERS, last_attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+
+def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str) -> xr.Dataset:
+    """Put columns and arrays side by side along the events.
+
+    Parameters
+    ----------
+    rows
+        ``seq_num``, ``time`` and the columns wanted, every attempt in the order taken; None for a stream
+        without a table.
+    arrays
+        Data key → Tiled client of its array.
+    dim0
+        Name of the dimension of events.
+    """
+    kept = np.arange(0) if rows is None else last_attempts(rows["seq_num"])
+    dataset = xr.Dataset()
+    if rows is not None:
+        last = rows.iloc[kept]
+        dataset = dataset.assign_coords({name: (dim0, last[name].to_numpy()) for name in ("time", "seq_num")})
+        for name in last.columns.drop(["time", "seq_num"]):
+            values = to_numpy(last[name])
+            dataset[name] = ((dim0, *(f"{name}_dim{i}" for i in range(1, values.ndim))), values)
+    for key, client in arrays.items():
+        data = _values(client)
+        events = dataset.sizes.get(dim0, len(data)) if rows is None else len(kept)
+        if rows is not None and len(data) == len(rows) != events:
+            data = data[kept]  # the array has every attempt, as the table has
+        first = dim0 if len(data) == events else f"{key}_dim0"
+        dims = _dims(key, data.shape, first, getattr(client, "dims", None), dataset.sizes)
+        dataset[key] = (dims, data)
+    return dataset
+
+
+def to_numpy(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """Return a column as a numpy array, 2-D for lists of one length, without changing a value.
+
+    >>> to_numpy(pd.Series([1, None], dtype="Int64"))
+    array([ 1., nan])
+    >>> to_numpy(pd.Series([2**60 + 1, None], dtype="Int64"))
+    array([1152921504606846977, None], dtype=object)
+    """
+    missing = column.isna()
+    if isinstance(column.dtype, pd.StringDtype) and not missing.any():
+        return column.to_numpy(dtype=object).astype("U")
+    if pd.api.types.is_extension_array_dtype(column.dtype):
+        if pd.api.types.is_integer_dtype(column.dtype) and column.dropna().abs().lt(EXACT_INTEGERS).all():
+            return column.to_numpy(dtype="float64", na_value=np.nan)
+        values = column.to_numpy(dtype=object, copy=True)
+        values[missing.to_numpy()] = None
+        return values
+    lists = [value for value in column if isinstance(value, np.ndarray)]
+    if len(lists) == len(column) > 0 and len({value.shape for value in lists}) == 1:
+        return np.stack(lists)
+    return column.to_numpy()
+
+
+def _values(client: Any) -> Any:
+    """Return an array's values: dask for arrays; one object an event for ragged data, which is in memory."""
+    data = client.read()
+    if hasattr(data, "dask"):
+        return data
+    out = np.empty(len(data), dtype=object)
+    out[:] = [np.asarray(event) for event in data]
+    return out
+
+
+def _dims(
+    key: str, shape: Sequence[int], first: str, declared: Sequence[str] | None, sizes: Mapping[Hashable, int]
+) -> tuple[str, ...]:
+    """Name an array's dimensions: as the server says, unless a name is taken by another length."""
+    names = [first]
+    for axis, size in enumerate(shape[1:], start=1):
+        name = declared[axis] if declared and len(declared) == len(shape) else f"{key}_dim{axis}"
+        fits = sizes.get(name, size) == size and name not in names
+        names.append(name if fits else f"{key}_dim{axis}")
+    return tuple(names)

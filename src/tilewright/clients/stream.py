@@ -1,0 +1,243 @@
+"""One stream of a run: its rows as a DataFrame, all of it as an xarray Dataset, its configuration.
+
+Tiled makes a `Stream` for a node with the spec TilewrightStream, and `open_catalog` for Bluesky's streams too.
+"""
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from tiled.client.composite import CompositeClient
+from tiled.client.container import Container
+
+from tilewright.clients import frames
+from tilewright.clients.http import read_columns, side_by_side
+from tilewright.clients.layout import KEYS, REJECTED, Layout, stream_layout, stream_parts
+from tilewright.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+    import pyarrow as pa
+    import xarray as xr
+
+
+class Stream(CompositeClient):
+    """A stream: the events of a run that share a descriptor.
+
+    As a Tiled client it is a mapping from column names and data keys to clients of arrays: ``stream["x"].read()``.
+    """
+
+    # Without this, IPython would show Container's listing instead of our repr.
+    _ipython_display_ = None
+
+    @property
+    def name(self) -> str:
+        """Name of the stream, e.g. "primary"."""
+        return str(self.item["id"])
+
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """The stream's first event descriptor, without its name and its run."""
+        return {key: value for key, value in self.metadata.items() if key != "_config_updates"}
+
+    @property
+    def data_keys(self) -> dict[str, Any]:
+        """Data key → what the descriptor says of it: source, dtype, shape, units and more."""
+        return dict(self.metadata.get("data_keys") or {})
+
+    @property
+    def config(self) -> pd.DataFrame:
+        """Configuration of the devices, one row a value, updates during the run after the first.
+
+        Columns: device, key, value, timestamp (when the device took it, seconds since 1970), and since (time of
+        the descriptor that said so, seconds since 1970: events after it were taken with this value).
+        """
+        import pandas as pd  # noqa: PLC0415  # heavy
+
+        descriptors = [self.metadata, *(self.metadata.get("_config_updates") or [])]
+        rows = [
+            (device, key, value, (settings.get("timestamps") or {}).get(key), descriptor.get("time"))
+            for descriptor in descriptors
+            for device, settings in (descriptor.get("configuration") or {}).items()
+            for key, value in (settings.get("data") or {}).items()
+        ]
+        return pd.DataFrame(rows, columns=["device", "key", "value", "timestamp", "since"])
+
+    def table(
+        self, columns: str | Iterable[str] | None = None, *, timestamps: bool = False, attempts: bool = False
+    ) -> pd.DataFrame:
+        """Return the stream's rows: numbers, strings, booleans and short lists, never images.
+
+        One request for the rows, after one for what columns there are (one request a table where a stream has
+        more than 1,024 columns).
+
+        Parameters
+        ----------
+        columns
+            Names, exactly these in this order: data keys, ``seq_num``, ``time``, ``ts_<key>``. None for seq_num,
+            time and every data key that has a column, in the descriptor's order. A data key that no table takes
+            for a name has another (``time`` is ``time_``); the run's notes say so.
+        timestamps
+            Add the columns ``ts_<key>``, when each value was taken.
+        attempts
+            A plan that was rewound took some seq_num more than once. False for the last attempt of each; True
+            for every row in the order taken.
+
+        Returns
+        -------
+        DataFrame
+            Index 0…n-1. ``time`` and ``ts_`` columns are seconds since 1970 as stored, float64, as Bluesky's own
+            clients give them; ``pandas.to_datetime(df["time"], unit="s", utc=True)`` makes timestamps. Whole
+            numbers and booleans with gaps are ``Int64`` and ``boolean``; a short list is a 1-D numpy array.
+
+        Raises
+        ------
+        NotFoundError
+            No such column; the message names those there are.
+        """
+        layout = self._layout()
+        wanted = self._wanted(layout, columns, timestamps=timestamps)
+        rows = self._rows(layout, wanted if attempts else [*wanted, "seq_num"])
+        if not attempts:
+            rows = rows.iloc[frames.last_attempts(rows["seq_num"])].reset_index(drop=True)
+        return rows[wanted]
+
+    def rejected(self) -> pd.DataFrame:
+        """Return the values that fitted no column, one row a value: seq_num, data_key, value, reason.
+
+        In the order taken, every attempt. The table has null in their place.
+        """
+        import pandas as pd  # noqa: PLC0415  # heavy
+
+        layout = self._layout()
+        found: list[tuple[int, str, Any, str]] = []
+        if layout.rejected is not None:
+            rows = self._rows(layout, ["seq_num", REJECTED]).dropna(subset=[REJECTED])
+            for seq_num, text in zip(rows["seq_num"], rows[REJECTED], strict=True):
+                found += [(seq_num, key, v["value"], v["reason"]) for key, v in json.loads(text).items()]
+        result = pd.DataFrame(found, columns=["seq_num", "data_key", "value", "reason"])
+        return result.astype({"seq_num": "int64", "value": "object"})
+
+    def read(self, variables: str | Iterable[str] | None = None, dim0: str | None = None) -> xr.Dataset:
+        """Return the stream as a Dataset along the dimension ``time``; images and other files stay lazy.
+
+        Columns are read in one request. Arrays are dask arrays: nothing of them is fetched before it is used.
+        Of a rewound plan the last attempt of each seq_num is given.
+
+        Parameters
+        ----------
+        variables
+            Data keys or ``ts_<key>``. None for every data key.
+        dim0
+            Name of the first dimension instead of ``time``.
+
+        Returns
+        -------
+        Dataset
+            Coordinates ``time`` (seconds since 1970) and ``seq_num``, both along the first dimension. Lists of
+            one length are 2-D. Whole numbers with gaps become floats, or objects where floats are too coarse;
+            a missing boolean is None, a missing string None or NaN, as xarray has it.
+            An array whose length is not that of the stream has first dimension ``<key>_dim0``.
+
+        Raises
+        ------
+        NotFoundError
+            No such variable; the message names those there are.
+        """
+        from tilewright.clients.datasets import make_dataset  # noqa: PLC0415  # imports xarray and dask
+
+        layout = self._layout()
+        names = [variables] if isinstance(variables, str) else variables
+        wanted = list(dict.fromkeys([*layout.data, *layout.arrays] if names is None else names))
+        if unknown := [name for name in wanted if layout.home(name) is None and name not in layout.arrays]:
+            raise self._no_such("variable", unknown[0], [*layout.data, *layout.arrays, *layout.timestamps])
+        columns = [name for name in wanted if name not in layout.arrays and name not in KEYS]
+        rows = self._rows(layout, [*KEYS, *columns]) if layout.tables else None
+        arrays = {key: self._lazy(layout.arrays[key]) for key in wanted if key in layout.arrays}
+        return make_dataset(rows, arrays, dim0 or "time")
+
+    def __getitem__(
+        self, key: str | tuple[str, ...], _ignore_inlined_contents: bool = False
+    ) -> Any:  # Tiled's signature
+        """Return the client of a column or an array."""
+        name = "/".join(key) if isinstance(key, tuple) else key
+        paths = self._flat_keys_mapping
+        if name not in paths:
+            raise self._no_such("column or array", name, list(paths))
+        return Container.__getitem__(self, paths[name], _ignore_inlined_contents)
+
+    @property
+    def _flat_keys_mapping(self) -> dict[str, str]:
+        """Column or data key → path below the stream; Tiled's own knows only one of the layouts."""
+        layout = self._layout()
+        columns = {column: f"{table.path}/{column}" for table in layout.tables for column in table.columns}
+        return columns | layout.array_paths
+
+    def __repr__(self) -> str:
+        """Show the name and the data keys; no request."""
+        return f"<Stream {self.name!r}: {', '.join(self.data_keys) or 'no data keys'}>"
+
+    def _layout(self) -> Layout:
+        """Ask what the stream is made of now (a run may be going on). One request."""
+        return stream_layout(stream_parts(self.context, self.item["links"]["search"]), self.data_keys)
+
+    def _wanted(self, layout: Layout, columns: str | Iterable[str] | None, *, timestamps: bool) -> list[str]:
+        """Turn the arguments of `table` into column names, each once."""
+        data, stamps = layout.data, layout.timestamps
+        if not layout.tables:
+            data = tuple(key for key, spec in self.data_keys.items() if "external" not in spec)
+            data = tuple(key for key in data if key not in layout.arrays)
+            stamps = tuple(f"ts_{key}" for key in data)
+        there = [*KEYS, *data, *stamps]
+        if columns is None:
+            names = [*KEYS, *data]
+        else:
+            names = [columns] if isinstance(columns, str) else list(columns)
+        for name in names:
+            if name in layout.arrays:
+                msg = (
+                    f"{name!r} of stream {self.name!r} is an array in its own right, not a column of the table: "
+                    f"take stream[{name!r}] or stream.read([{name!r}])."
+                )
+                raise NotFoundError(msg)
+            if name not in there:
+                raise self._no_such("column", name, there)
+        added = [f"ts_{name}" for name in names if f"ts_{name}" in stamps] if timestamps else []
+        return list(dict.fromkeys([*names, *added]))
+
+    def _rows(self, layout: Layout, columns: Sequence[str]) -> pd.DataFrame:
+        """Fetch columns, every row in the order taken, one request a table concerned."""
+        names = list(dict.fromkeys(columns))
+        if not layout.tables:
+            return frames.empty_frame(self.data_keys, names)
+        parts: list[pa.Table] = []
+        types: dict[str, pa.DataType] = {}
+        for table in layout.tables:
+            here = [name for name in names if layout.home(name) is table]
+            if here:
+                parts.append(read_columns(self.context, table.link, here))
+                types |= table.types()
+        if not parts:
+            import pandas as pd  # noqa: PLC0415  # heavy
+
+            return pd.DataFrame()
+        return frames.to_frame(side_by_side(parts), types)[names]
+
+    def _lazy(self, item: dict[str, Any]) -> Any:
+        """Return the array of a node: dask for arrays, in memory for ragged ones (event data, never files)."""
+        from tiled.client.array import DaskArrayClient  # noqa: PLC0415  # imports dask
+        from tiled.client.utils import client_for_item  # noqa: PLC0415
+
+        if item["attributes"]["structure_family"] == "array":
+            return DaskArrayClient(self.context, item=item, structure_clients=self.structure_clients)
+        return client_for_item(self.context, self.structure_clients, item)
+
+    def _no_such(self, what: str, name: str, there: Sequence[str]) -> NotFoundError:
+        close = get_close_matches(str(name), there, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        names = ", ".join(there) or "none"
+        return NotFoundError(f"Stream {self.name!r} has no {what} {name!r}.{hint} There are: {names}.")

@@ -1,0 +1,308 @@
+"""Translate one run's documents of earlier schemas into today's.
+
+In come all documents of a run, in order; out come the same ones with resource, datum and datum_page turned
+into stream_resource and stream_datum. Called between the journal and the plan.
+
+A Datum says which part of a Resource it is, but not which data key or row it belongs to. Only an event that
+names it says so. Hence an event's references wait, one queue a data key, until datum and resource are there:
+
+    descriptor ─┐
+    resource ───┼─▶ event names datum_id ──▶ [stream_resource], stream_datum
+    datum ──────┘
+
+The queues keep the events' order, since a sequence of files is ordered by nothing else.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from event_model import unpack_datum_page, unpack_event_page
+
+from tilewright.documents.data_keys import is_external
+from tilewright.documents.kinds import LEGACY_ASSET_NAMES
+from tilewright.documents.resources import MIMETYPE_OF_SPEC, renew_resource
+
+if TYPE_CHECKING:
+    from tilewright.documents.kinds import Document
+
+Doc = dict[str, Any]
+Patch = Callable[[Doc], Doc]
+
+_LONGEST_REPR = 200  # characters of what is quoted in a note
+
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "descriptor": ("uid", "data_keys"),
+    "event": ("descriptor", "seq_num", "data"),
+    "event_page": ("descriptor", "seq_num", "data"),
+    "resource": ("uid",),
+    "datum": ("datum_id", "resource"),
+    "datum_page": ("datum_id", "datum_kwargs", "resource"),
+}
+"""What the translation needs of each kind of document."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """An event's word that the value of a data key lies in a file."""
+
+    descriptor: str
+    data_key: str
+    seq_num: int
+    datum_id: Any
+    """A string in a sound document."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    """References of one data key of one stream, in the order of the events."""
+
+    waiting: deque[_Reference] = field(default_factory=deque)
+    next_frame: int = 0
+    """Frames of the present Resource that have been named (where datums count frames)."""
+    frames_before: int = 0
+    """Frames of the Resources before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What the Translator needs of a descriptor."""
+
+    name: str
+    external: frozenset[str]
+
+
+class Translator:
+    """Translates the documents of one run.
+
+    Parameters
+    ----------
+    spec_to_mimetype
+        Mimetypes of Resource specs, on top of and before the built-in ones.
+    patches
+        For a document name, a function that is given a shallow copy of each such document before anything
+        else happens to it, and returns the document to use. Pages are patched as the events or datums they
+        hold, where there is a patch for those. A datum's `datum_kwargs` tell its `_resource_spec`.
+
+    Notes
+    -----
+    Documents are never altered and never copied deeply: what passes through is the same object.
+    Datums are kept until the run ends, because a later event may name one again.
+
+    The meaning of specs, datum_kwargs and uids is that of `RunNormalizer` in bluesky-tiled-plugins 2.0.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec_to_mimetype: Mapping[str, str] | None = None,
+        patches: Mapping[str, Patch] | None = None,
+    ) -> None:
+        self.notes: list[str] = []
+        self._mimetypes = {**MIMETYPE_OF_SPEC, **(spec_to_mimetype or {})}
+        self._patches = dict(patches or {})
+        self._streams: dict[str, _Stream] = {}
+        self._resources: dict[str, Doc] = {}
+        self._datums: dict[str, Doc] = {}
+        self._queues: dict[tuple[str, str], _Queue] = {}
+        self._emitted: set[str] = set()
+        self._used_resources: set[str] = set()
+        self._queues_by_datum: dict[str, list[_Queue]] = {}
+        self._take: dict[str, Callable[[Doc], list[Document]]] = {
+            "descriptor": self._take_descriptor,
+            "event": self._take_event,
+            "event_page": self._take_event_page,
+            "resource": self._take_resource,
+            "datum": self._take_datum,
+            "stream_resource": self._take_stream_resource,
+            "stop": self._take_stop,
+        }
+
+    def translate(self, name: str, doc: Doc) -> list[Document]:
+        """Return today's documents for one document; possibly none, if it has to wait for another."""
+        if name == "event_page" and "event" in self._patches:
+            return self._translate_each("event", unpack_event_page(doc))
+        if name == "datum":
+            doc = self._with_spec(doc)
+        doc = self._patched(name, doc)
+        if missing := [field for field in _REQUIRED.get(name, ()) if doc.get(field) is None]:
+            self._note(f"A {name} has no {' and no '.join(missing)}: {_quoted(doc)}.")
+            return [] if name in LEGACY_ASSET_NAMES else [(name, doc)]
+        if name == "datum_page":
+            return self._translate_each("datum", unpack_datum_page(doc))
+        take = self._take.get(name)
+        return take(doc) if take else [(name, doc)]
+
+    def finish(self) -> list[Document]:
+        """Return what was still waiting, and note what never came.
+
+        Called when the run is over or was cut off (`stop` does it by itself); calling it again gives nothing.
+        """
+        documents: list[Document] = []
+        for (_, data_key), queue in self._queues.items():
+            missing = []
+            while queue.waiting:
+                reference = queue.waiting.popleft()
+                if self._is_known(reference):
+                    documents.extend(self._resolve(reference, queue))
+                else:
+                    missing.append(f"seq_num {reference.seq_num}: {_quoted(reference.datum_id)}")
+            if missing:
+                self._note(
+                    f"No Datum (or Resource) arrived for {len(missing)} external values of data key"
+                    f" {data_key!r}, which events named by datum id: {'; '.join(missing)}."
+                )
+        for uid, resource in self._resources.items():
+            if uid not in self._used_resources:
+                self._note(f"No event named a datum of Resource {uid!r} ({resource.get('uri')}).")
+        return documents
+
+    def _patched(self, name: str, doc: Doc) -> Doc:
+        patch = self._patches.get(name)
+        return patch(dict(doc)) if patch else doc
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _translate_each(self, name: str, docs: Iterable[Doc]) -> list[Document]:
+        return [document for doc in docs for document in self.translate(name, doc)]
+
+    def _with_spec(self, datum: Doc) -> Doc:
+        """Tell a datum the spec of its Resource, for the patches that need it."""
+        resource = self._resources.get(datum.get("resource", ""), {})
+        if not (spec := resource.get("parameters", {}).get("spec")):
+            return datum
+        return {**datum, "datum_kwargs": {**(datum.get("datum_kwargs") or {}), "_resource_spec": spec}}
+
+    def _take_descriptor(self, doc: Doc) -> list[Document]:
+        external = frozenset(key for key, spec in doc["data_keys"].items() if is_external(spec))
+        self._streams[doc["uid"]] = _Stream(name=doc.get("name", ""), external=external)
+        return [("descriptor", doc)]
+
+    def _take_event(self, doc: Doc) -> list[Document]:
+        return [("event", doc), *self._refer(self._references_of_event(doc))]
+
+    def _take_event_page(self, doc: Doc) -> list[Document]:
+        return [("event_page", doc), *self._refer(self._references_of_page(doc))]
+
+    def _take_resource(self, doc: Doc) -> list[Document]:
+        doc = {**doc, "spec": (doc.get("spec") or "").upper()}
+        self._resources[doc["uid"]] = renew_resource(doc, self._mimetypes, self._note)
+        return self._advance(list(self._queues.values()))
+
+    def _take_datum(self, doc: Doc) -> list[Document]:
+        self._datums[doc["datum_id"]] = doc
+        return self._advance(self._queues_by_datum.pop(doc["datum_id"], []))
+
+    def _take_stream_resource(self, doc: Doc) -> list[Document]:
+        return [("stream_resource", renew_resource(doc, self._mimetypes, self._note))]
+
+    def _take_stop(self, doc: Doc) -> list[Document]:
+        return [*self.finish(), ("stop", doc)]
+
+    def _references_of_event(self, doc: Doc) -> Iterator[_Reference]:
+        descriptor, filled = doc["descriptor"], doc.get("filled") or {}
+        external = self._external_keys(descriptor)
+        for key, value in doc["data"].items():
+            if key in external and not filled.get(key, False):
+                yield _Reference(descriptor, key, doc["seq_num"], value)
+
+    def _references_of_page(self, doc: Doc) -> Iterator[_Reference]:
+        """Look at the external columns only: a page may be long and wide."""
+        descriptor, filled = doc["descriptor"], doc.get("filled") or {}
+        keys = [key for key in doc["data"] if key in self._external_keys(descriptor)]
+        for row, seq_num in enumerate(doc["seq_num"] if keys else ()):
+            for key in keys:
+                if not (filled.get(key) and filled[key][row]):
+                    yield _Reference(descriptor, key, seq_num, doc["data"][key][row])
+
+    def _external_keys(self, descriptor: str) -> frozenset[str]:
+        stream = self._streams.get(descriptor)
+        return stream.external if stream else frozenset()
+
+    def _refer(self, references: Iterator[_Reference]) -> list[Document]:
+        documents: list[Document] = []
+        for reference in references:
+            stream = self._streams[reference.descriptor].name
+            queue = self._queues.setdefault((stream, reference.data_key), _Queue())
+            queue.waiting.append(reference)
+            if isinstance(reference.datum_id, str) and reference.datum_id not in self._datums:
+                self._queues_by_datum.setdefault(reference.datum_id, []).append(queue)
+            documents.extend(self._advance([queue]))
+        return documents
+
+    def _advance(self, queues: list[_Queue]) -> list[Document]:
+        """Resolve each queue from its head, as far as what it waits for is there."""
+        documents: list[Document] = []
+        for queue in queues:
+            while queue.waiting and self._is_known(queue.waiting[0]):
+                documents.extend(self._resolve(queue.waiting.popleft(), queue))
+        return documents
+
+    def _is_known(self, reference: _Reference) -> bool:
+        if not isinstance(reference.datum_id, str):
+            return False
+        datum = self._datums.get(reference.datum_id)
+        return datum is not None and datum["resource"] in self._resources
+
+    def _resolve(self, reference: _Reference, queue: _Queue) -> Iterator[Document]:
+        """Yield the StreamDatum of a reference, after its StreamResource if that is new."""
+        datum = self._datums[reference.datum_id]
+        kwargs = dict(datum.get("datum_kwargs") or {})
+        kwargs.pop("_resource_spec", None)  # was for the patches
+        try:
+            start, stop = _take_frames(kwargs, reference.seq_num, queue)
+        except (KeyError, TypeError) as error:
+            self._note(f"The frames of a datum cannot be understood ({error!r}): {_quoted(datum)}.")
+            return
+        # One StreamResource for each use: two streams may share a file, and each gets its own node.
+        uid = f"{datum['resource']}-{reference.descriptor}-{reference.data_key}"
+        if uid not in self._emitted:
+            self._emitted.add(uid)
+            self._used_resources.add(datum["resource"])
+            resource = self._resources[datum["resource"]]
+            parameters = {**resource["parameters"], **kwargs}
+            yield (
+                "stream_resource",
+                {**resource, "uid": uid, "data_key": reference.data_key, "parameters": parameters},
+            )
+        yield (
+            "stream_datum",
+            {
+                "uid": datum["datum_id"],
+                "stream_resource": uid,
+                "descriptor": reference.descriptor,
+                "indices": {"start": start, "stop": stop},
+                "seq_nums": {"start": start + 1, "stop": stop + 1},
+            },
+        )
+
+
+def _take_frames(kwargs: Doc, seq_num: int, queue: _Queue) -> tuple[int, int]:
+    """Return the half-open range of frames a datum stands for; takes what says so out of `kwargs`.
+
+    `indices` and `point_number` say it outright. `frame` is the last frame of this datum, counted from 0 in
+    each Resource, so the range starts where the datum before ended. With none of them the event's place counts.
+    """
+    if indices := kwargs.pop("indices", None):
+        return operator.index(indices["start"]), operator.index(indices["stop"])
+    if (point := kwargs.pop("point_number", None)) is not None:
+        return operator.index(point), operator.index(point) + 1
+    if (last := kwargs.pop("frame", None)) is not None:
+        last = operator.index(last)
+        start = queue.frames_before + queue.next_frame
+        if last + 1 < queue.next_frame:  # the count began again: another Resource
+            queue.frames_before = start
+        queue.next_frame = last + 1
+        return start, queue.frames_before + queue.next_frame
+    return seq_num - 1, seq_num
+
+
+def _quoted(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}..."

@@ -1,0 +1,226 @@
+"""What arrays in files have in common: counting rows, telling the structure, checking the documents.
+
+In come one data key's StreamResources and StreamDatums; out goes its `DataSource`. Formats derive from
+`FileArray` (whose files are named by resources) or `FileSequence` (whose files are named by frames).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tilewright.errors import InputError
+from tilewright.formats.base import Asset, DataSource, Json
+from tilewright.formats.layout import Join, Layout, read_layout
+from tilewright.formats.seq_nums import SeqNums
+
+DATA_URIS = "data_uris"  # the argument for a list of files, in all of Tiled's adapters that take one
+_MOST_GAPS = 10  # ranges that a note lists
+
+
+class FileArray:
+    """An array each of whose StreamResources is one file, the rows of which follow those of the one before.
+
+    Derived classes say how their format joins rows, and which of the resource's parameters the adapter takes.
+
+    Parameters
+    ----------
+    resource
+        The first StreamResource of the data key.
+    descriptor
+        The descriptor that declares the data key.
+
+    Raises
+    ------
+    InputError
+        If the documents do not describe an array of this format.
+    """
+
+    join: ClassVar[Join] = "stack"
+    join_chunks: ClassVar[bool] = True
+
+    def __init__(self, resource: Mapping[str, Any], descriptor: Mapping[str, Any]) -> None:
+        self._notes: list[str] = []
+        self.data_key = text(resource, "data_key")
+        self._mimetype = text(resource, "mimetype")
+        data_keys = required(descriptor, "data_keys")
+        if self.data_key not in data_keys:
+            raise InputError(
+                f"StreamResource {resource.get('uid')} is for data key {self.data_key!r}, but its descriptor has"
+                f" {', '.join(data_keys)}."
+            )
+        self._parameters: dict[str, Any] = dict(parameters_of(resource))
+        self._layout = self._read_layout(data_keys[self.data_key])
+        self._layout.check_chunks()
+        self._rows = 0
+        self._seq_nums = SeqNums()
+        self._assets: list[Asset] = []
+        self._uris: set[str] = set()
+        self._resources: set[str] = set()
+        self._adapter_parameters()  # refuses, before anything is registered, what the adapter could not read
+        self.add_resource(resource)
+
+    def add_resource(self, resource: Mapping[str, Any]) -> None:
+        """Take note of a further StreamResource, whose rows follow those there are.
+
+        Raises
+        ------
+        InputError
+            If it cannot be part of the same array.
+        """
+        for field, own in (("data_key", self.data_key), ("mimetype", self._mimetype)):
+            if text(resource, field) != own:
+                raise InputError(
+                    f"StreamResource {resource.get('uid')} has {field} {resource[field]!r}, and cannot continue an"
+                    f" array whose {field} is {own!r}."
+                )
+        uid = text(resource, "uid")
+        self._add_resource(uid, text(resource, "uri"), parameters_of(resource))
+        self._resources.add(uid)
+
+    def add_datum(self, datum: Mapping[str, Any]) -> None:
+        """Extend by the frames of one StreamDatum.
+
+        Raises
+        ------
+        InputError
+            If its resource is not known, or a range runs backwards; the array is then as before.
+        """
+        uid = text(datum, "stream_resource")
+        if uid not in self._resources:
+            raise InputError(
+                f"StreamDatum {datum.get('uid')} names StreamResource {uid}, which has not arrived."
+            )
+        start, stop = index_range(datum, "indices")
+        first, last = index_range(datum, "seq_nums")
+        self._add_files(uid, start, stop)
+        self._rows += stop - start
+        # Where a datum has more frames than events, or fewer, what is left over belongs to none.
+        self._seq_nums.add(first, min(last, first + stop - start))
+
+    def data_source(self) -> DataSource:
+        """Return the registration as it stands now; costs no more for many assets than their chunks do."""
+        return DataSource(
+            structure_family="array",
+            structure=self._layout.structure(self._rows),
+            mimetype=self._mimetype,
+            parameters=self._adapter_parameters(),
+            properties=self._properties(),
+        )
+
+    @property
+    def assets(self) -> list[Asset]:
+        """All assets so far, in order; only ever appended to."""
+        return self._assets
+
+    @property
+    def metadata(self) -> dict[str, Json]:
+        """Metadata for the array's node: the spec of a translated Resource, and the frames of each event."""
+        named = {"spec": self._parameters.get("spec"), "frame_per_point": self._parameters.get("multiplier")}
+        return {name: value for name, value in named.items() if value}
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether there are rows that belong to no event of their own."""
+        return self._rows > len(self._seq_nums)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the run's notes."""
+        notes = list(self._notes)
+        if self.has_skips:
+            notes.append(
+                f"{self.data_key!r} has {self._rows} rows in its files for {len(self._seq_nums)} different seq_nums."
+            )
+        if gaps := self._seq_nums.gaps:
+            ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in gaps[:_MOST_GAPS])
+            more = f" and {len(gaps) - _MOST_GAPS} more ranges" if len(gaps) > _MOST_GAPS else ""
+            notes.append(f"{self.data_key!r} has no rows in its files for seq_nums {ranges}{more}.")
+        return notes
+
+    def _read_layout(self, spec: Mapping[str, Any]) -> Layout:
+        return read_layout(self._parameters, spec, join=self.join, join_chunks=self.join_chunks)
+
+    def _adapter_parameters(self) -> dict[str, Json]:
+        return {}
+
+    def _properties(self) -> dict[str, Json]:
+        return {}
+
+    def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:  # noqa: ARG002 - for derived classes
+        # A resource that several descriptors of a stream use comes once for each, but is one file.
+        if uri not in self._uris:
+            self._append_asset(uri)
+
+    def _add_files(self, uid: str, start: int, stop: int) -> None:
+        """Append the files of these frames, where frames have files of their own."""
+
+    def _append_asset(self, uri: str) -> None:
+        self._uris.add(uri)
+        self._assets.append(Asset(data_uri=uri, parameter=DATA_URIS, num=len(self._assets)))
+
+
+def required(doc: Mapping[str, Any], field: str) -> Any:
+    """Return a field of a document that has to be there.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if doc.get(field) is None:
+        raise InputError(f"Document {doc.get('uid')} has no {field!r}; it has {', '.join(map(str, doc))}.")
+    return doc[field]
+
+
+def text(doc: Mapping[str, Any], field: str) -> str:
+    """Return a field of a document that has to be there, and be a string.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    value = required(doc, field)
+    if not isinstance(value, str):
+        raise InputError(f"Document {doc.get('uid')} has {field} {value!r}; expected a string.")
+    return value
+
+
+def parameters_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters of a StreamResource, empty where it has none.
+
+    Raises
+    ------
+    InputError
+        If they are no mapping.
+    """
+    parameters: Mapping[str, Any] = resource.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise InputError(
+            f"StreamResource {resource.get('uid')} has parameters {parameters!r}; expected a mapping."
+        )
+    return parameters
+
+
+def index_range(datum: Mapping[str, Any], field: str) -> tuple[int, int]:
+    """Return start and stop of a StreamDatum's `indices` or `seq_nums`.
+
+    Raises
+    ------
+    InputError
+        If it is no range of integers from 0, or runs backwards.
+    """
+    both = required(datum, field)
+    try:
+        start, stop = operator.index(both["start"]), operator.index(both["stop"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"StreamDatum {datum.get('uid')}: {field} are {both!r}; expected integers start and stop."
+        ) from error
+    if not 0 <= start <= stop:
+        raise InputError(
+            f"StreamDatum {datum.get('uid')}: {field} go from {start} to {stop}; expected 0 <= start <= stop."
+        )
+    return start, stop

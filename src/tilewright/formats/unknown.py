@@ -1,0 +1,115 @@
+"""Files that cannot be shown as an array: registered as bytes, to be found and downloaded.
+
+In comes a StreamResource of any kind, sound or not; out goes a `bytes` node with its files. Called through the
+registry for mimetypes without a format, and by the delivery when a format refused the documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tilewright.errors import InputError
+from tilewright.formats.arrays import DATA_URIS, index_range
+from tilewright.formats.base import Asset, DataSource, Json
+from tilewright.formats.naming import FileNames, NumberedFiles
+
+MIMETYPE = "application/octet-stream"
+
+
+class UnknownFile:
+    """Files as bytes; raises for no document, since nothing is left to fall back on.
+
+    Parameters
+    ----------
+    resource
+        The first StreamResource of the data key.
+    reason
+        Why it is not an array, as a clause for the notes; empty if the emitter declared it as bytes.
+    """
+
+    def __init__(self, resource: Mapping[str, Any], reason: str) -> None:
+        self._data_key = resource.get("data_key")
+        self._mimetype = resource.get("mimetype")
+        self._parameters = _parameters(resource)
+        self._files: dict[str, NumberedFiles] = {}  # by the resource's uid
+        self._sequences: dict[FileNames, NumberedFiles] = {}
+        self._assets: list[Asset] = []
+        self._uris: set[str] = set()
+        self._reason = reason
+        self._notes = [f"{self._data_key!r} is registered as bytes: {reason}"] if reason else []
+        self.add_resource(resource)
+
+    def add_resource(self, resource: Mapping[str, Any]) -> None:
+        """List the resource's file, or get ready to list its files as datums name them."""
+        parameters, uri = _parameters(resource), resource.get("uri")
+        if not (uri and isinstance(uri, str)):
+            self._note(
+                f"StreamResource {resource.get('uid')} has uri {uri!r}, so there is no file to register."
+            )
+            return
+        template = parameters.get("template") or ""
+        if not template:
+            self._append_asset(uri)
+            return
+        try:
+            names = FileNames.parse(uri, template, parameters.get("filename") or "")
+        except InputError as error:
+            self._note(f"Only {uri} is registered of its files: {error}")
+            self._append_asset(uri)
+            return
+        files = self._sequences.setdefault(names, NumberedFiles(names))
+        self._files[str(resource.get("uid"))] = files
+
+    def add_datum(self, datum: Mapping[str, Any]) -> None:
+        """List the files of these frames, one each, where a template names them."""
+        files = self._files.get(str(datum.get("stream_resource")))
+        if files is None:
+            return
+        try:
+            start, stop = index_range(datum, "indices")
+            uris = files.uris(start, stop, files_before=len(self._assets))
+        except InputError as error:
+            self._note(f"Files of {self._data_key!r} are not registered: {error}")
+            return
+        for uri in uris:
+            self._append_asset(uri)
+
+    def data_source(self) -> DataSource:
+        """Return the registration, with what the documents said about the files among its properties."""
+        return DataSource(
+            structure_family="bytes",
+            structure={},
+            mimetype=MIMETYPE,
+            properties={"mimetype": self._mimetype, "parameters": self._parameters} if self._reason else {},
+        )
+
+    @property
+    def assets(self) -> list[Asset]:
+        """All files so far, in order; only ever appended to."""
+        return self._assets
+
+    @property
+    def metadata(self) -> dict[str, Json]:
+        """Metadata for the node: the spec of a translated Resource."""
+        spec = self._parameters.get("spec")
+        return {"spec": spec} if spec else {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Why it is bytes, and what could not be registered."""
+        return self._notes
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def _append_asset(self, uri: str) -> None:
+        if uri not in self._uris:
+            self._uris.add(uri)
+            self._assets.append(Asset(data_uri=uri, parameter=DATA_URIS, num=len(self._assets)))
+
+
+def _parameters(resource: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = resource.get("parameters")
+    return dict(parameters) if isinstance(parameters, Mapping) else {}

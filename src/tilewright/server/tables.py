@@ -1,0 +1,219 @@
+"""Tables as clients get them: rows of a `TableStorage` come in, lossless DataFrames and column arrays go out.
+
+Mounted by `tilewright.server.catalog` for Tiled's SQL tables; Tiled's routes call it. Creating tables is Tiled's own.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_manager import Error as DatabaseError
+from tiled.adapters.array import ArrayAdapter
+from tiled.adapters.ragged import RaggedAdapter
+from tiled.adapters.sql import SQLAdapter, arrow_schema_to_create_table
+
+from tilewright.server.storage import TableStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TableAdapter(SQLAdapter):
+    """One table. Differs from Tiled's adapter in what reading gives.
+
+    Tiled's goes through NumPy, where an integer column with nulls turns to float64 and loses what lies past 2**53.
+    Here the columns stay Arrow's. Columns come in the order asked for.
+    """
+
+    def read(self, fields: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return all rows in the order they were appended, with Arrow-backed columns.
+
+        Raises
+        ------
+        KeyError
+            For a column that the table does not have; Tiled answers 400 and names it.
+
+        """
+        return _to_pandas(self._rows(fields))
+
+    def read_partition(self, partition: int, fields: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the rows of one partition; see `read`."""
+        return _to_pandas(self._rows(fields, partition))
+
+    def append_partition(self, partition: int, data: Any) -> None:
+        """Add rows at the end of a partition.
+
+        Tiled calls it with the DataFrame that `tilewright.server.serialization.from_arrow` makes, and turns that
+        into a table with a null for each NaN of a list; here NaN stays NaN.
+        """
+        if isinstance(data, pd.DataFrame):
+            data = _to_arrow(data, self.structure().arrow_schema_decoded)
+        try:
+            super().append_partition(partition, data)
+        except DatabaseError:
+            if self._is_there():
+                raise
+            self._create()
+            super().append_partition(partition, data)
+
+    def __getitem__(self, key: str) -> ArrayAdapter | RaggedAdapter:
+        """Return one column as an array; see `column_array` for what becomes of nulls and lists."""
+        array = column_array(self._rows([key]).column(0).combine_chunks())
+        if isinstance(array, np.ndarray):
+            return ArrayAdapter.from_array(array)
+        return RaggedAdapter.from_array(array)
+
+    def _rows(self, fields: Sequence[str] | None, partition: int | None = None) -> pa.Table:
+        schema = self.structure().arrow_schema_decoded
+        names = list(dict.fromkeys(schema.names if fields is None else fields))
+        target = pa.schema([schema.field(name) for name in names])  # KeyError for one that is not there
+        try:
+            with closing(self._connect()) as connection, connection.cursor() as cursor:
+                cursor.execute(self._query(names, partition))
+                table: pa.Table = cursor.fetch_arrow_table()
+        except DatabaseError:
+            if self._is_there():
+                raise
+            return target.empty_table()
+        # The database keeps lower-case names and sometimes coarser types.
+        return table.rename_columns(names).cast(target)
+
+    # Tables of one schema share one table of the database. Tiled drops that when the last row in it is deleted, even
+    # if other tables, still empty, are to use it (`delete_physical_asset` in tiled/catalog/adapter.py). For these it
+    # is empty as long as they are read, and made again when they get rows.
+
+    def _is_there(self) -> bool:
+        catalog = "sqlite_master" if self.storage.dialect == "sqlite" else "information_schema.tables"
+        column = "name" if self.storage.dialect == "sqlite" else "table_name"
+        query = f"SELECT 1 FROM {catalog} WHERE {column} = '{self.table_name}'"  # noqa: S608 (a name Tiled checked)
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchone() is not None
+
+    def _create(self) -> None:
+        ours = [pa.field("_dataset_id", pa.int32()), pa.field("_partition_id", pa.int16())]
+        schema = pa.schema([*ours, *self.structure().arrow_schema_decoded])
+        statement = arrow_schema_to_create_table(schema, self.table_name, self.storage.dialect)
+        with closing(self.storage.connect()) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+            connection.commit()
+
+    def _connect(self) -> Any:
+        if isinstance(self.storage, TableStorage):
+            return self.storage.connect_for_reading()
+        return self.storage.connect()  # PostgreSQL: Tiled's own pool
+
+    def _query(self, names: Sequence[str], partition: int | None) -> str:
+        """Return the SELECT. Tiled let only safe names into the structure when it created the table."""
+        columns = ", ".join(f'"{name.lower()}"' for name in names)
+        where = f"_dataset_id = {int(self.dataset_id)}"
+        order = [f'"{by["column"].lower()}" {by["direction"]}' for by in self.order_by_args]
+        if partition is None:
+            order.append("_partition_id")
+        else:
+            where += f" AND _partition_id = {int(partition)}"
+        if self.storage.dialect in ("duckdb", "sqlite"):
+            order.append("rowid")  # the order of insertion
+        ordering = f" ORDER BY {', '.join(order)}" if order else ""
+        return f'SELECT {columns} FROM "{self.table_name}" WHERE {where}{ordering}'  # noqa: S608 (names checked)
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    table = pa.Table.from_pandas(frame)
+    for index, name in enumerate(table.column_names):
+        kind = schema.field(name).type
+        if _is_list(kind):
+            table = table.set_column(index, name, pa.array(list(frame[name]), type=kind, from_pandas=False))
+    return table
+
+
+def column_array(column: pa.Array[Any]) -> np.ndarray[Any, Any] | list[Any]:
+    """Return a column as an array, or as rows of different lengths.
+
+    An array has no null: a null number or boolean becomes NaN, in float64, and a null string "None". The table,
+    read whole or one column of it, keeps nulls as they are.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (rows,), or (rows, length, ...) for lists that all have the same length and no nulls.
+    list
+        Lists of lists of numbers, for a `RaggedAdapter`; a null list is an empty one there.
+
+    Examples
+    --------
+    >>> column_array(pa.array([1, None, 3]))
+    array([ 1., nan,  3.])
+    >>> column_array(pa.array([[1, 2], [3, 4]])).shape
+    (2, 2)
+    >>> column_array(pa.array([[1, 2], None, [3]]))
+    [[1, 2], [], [3]]
+
+    """
+    dense = _dense(column)
+    if dense is not None:
+        return dense
+    depth, leaf = _nesting(column.type)
+    if _is_text(leaf):
+        return np.array([str(row) for row in column.to_pylist()])
+    return [_without_nulls(row, depth) for row in column.to_pylist()]
+
+
+def _dense(column: Any) -> np.ndarray[Any, Any] | None:
+    """Return the column as an N-dimensional array, or None if its lists differ in length or are null."""
+    if not _is_list(column.type):
+        return _scalars(column)
+    if column.null_count:
+        return None
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist() or [0]
+    if len(lengths) > 1:
+        return None
+    inner = _dense(column.flatten())
+    return None if inner is None else inner.reshape(len(column), lengths[0], *inner.shape[1:])
+
+
+def _scalars(column: pa.Array[Any]) -> np.ndarray[Any, Any]:
+    if _is_text(column.type):
+        return np.array([str(value) for value in column.to_pylist()], dtype=np.str_)
+    if column.null_count and not pa.types.is_floating(column.type):
+        # Through UInt8, because Arrow does not cast booleans to floats directly.
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.uint8())
+        column = column.cast(pa.float64(), safe=False)
+    values: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _without_nulls(value: Any, depth: int) -> Any:
+    """Return nested lists with each null list empty and each null number NaN."""
+    if depth == 0:
+        return np.nan if value is None else value
+    return [_without_nulls(item, depth - 1) for item in value or ()]
+
+
+def _nesting(kind: Any) -> tuple[int, pa.DataType]:
+    """Return how deep lists are nested, and the type of what they hold at the bottom."""
+    depth = 0
+    while _is_list(kind):
+        depth, kind = depth + 1, kind.value_type
+    return depth, kind
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

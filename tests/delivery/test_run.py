@@ -1,0 +1,282 @@
+"""One run's journal against a real server: adoption, widening, rebuilding, appends of unknown fate."""
+
+import dataclasses
+
+import pyarrow as pa
+import pytest
+
+from tilewright.delivery import Options, Outcome, RunDelivery, target
+from tilewright.delivery import nodes
+from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.errors import FinalError, TransientError
+from tilewright.journal import Header, JournalReader, JournalWriter, encode
+from tilewright.testing.documents import run_of, simple_run
+from tilewright.testing.expected import compare_runs
+
+
+@pytest.fixture(autouse=True)
+def _settle_quickly(monkeypatch):
+    monkeypatch.setattr(nodes, "SETTLE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def remote(catalog):
+    return target(catalog).connect()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Watched(Remote):
+    """Notes what is asked of it, and fails on request after, or before, it has done it."""
+
+    asked: list = dataclasses.field(default_factory=list)
+    failures: list = dataclasses.field(default_factory=list)
+
+    def append_rows(self, path, table):
+        self.asked.append(("append", path[-1], table.num_rows))
+        when = self.failures.pop(0) if self.failures else None
+        if when == "before":
+            raise FateUnknownError("the connection broke before")
+        Remote.append_rows(self, path, table)
+        if when == "after":
+            raise FateUnknownError("the connection broke after")
+
+    def delete(self, path):
+        self.asked.append(("delete", path[-1], None))
+        Remote.delete(self, path)
+
+    def count_rows(self, path, column):
+        self.asked.append(("count", path[-1], None))
+        return Remote.count_rows(self, path, column)
+
+
+@pytest.fixture
+def watched(remote):
+    fields = {field.name: getattr(remote, field.name) for field in dataclasses.fields(Remote)}
+    return Watched(**fields)
+
+
+class Journal:
+    """A journal that a test writes to and delivers."""
+
+    def __init__(self, path):
+        self.writer = JournalWriter(path, Header("run", None, 0.0, "test"))
+        self.readers = []
+
+    def append(self, documents):
+        for document in documents:
+            self.writer.append(encode(*document))
+
+    def delivery(self, remote):
+        self.readers.append(JournalReader(self.writer.path))
+        return RunDelivery(self.readers[-1], remote, Options())
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path / "run.twj")
+    yield journal
+    journal.writer.close()
+    for reader in journal.readers:
+        reader.close()
+
+
+def deliver(delivery, *, ended=False, tries=20):
+    """Step until the server is level, as the worker does, and return the outcome."""
+    for _ in range(tries):
+        try:
+            outcome = delivery.step(ended=ended)
+        except TransientError:
+            continue
+        if outcome is not Outcome.MORE:
+            return outcome
+    raise AssertionError("delivery does not come to an end")
+
+
+def assert_delivered(catalog, documents):
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_run_in_pieces(journal, watched, catalog):
+    documents = simple_run(events=9)
+    delivery = journal.delivery(watched)
+    for start in range(0, len(documents), 4):
+        journal.append(documents[start : start + 4])
+        outcome = deliver(delivery)
+    assert outcome is Outcome.DONE
+    assert_delivered(catalog, documents)
+    assert [rows for what, _, rows in watched.asked if what == "append"] == [2, 4, 3]
+    assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["verified"]
+    assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["state"] == "complete"
+
+
+def test_what_is_there_is_not_sent_again(journal, watched, catalog):
+    documents = simple_run(events=6)
+    journal.append(documents)
+    assert deliver(journal.delivery(watched)) is Outcome.DONE
+    watched.asked.clear()
+    assert deliver(journal.delivery(watched)) is Outcome.DONE
+    assert {what for what, *_ in watched.asked} == {"count"}
+    assert_delivered(catalog, documents)
+
+
+def test_another_deliverer_carries_on(journal, watched, catalog):
+    documents = simple_run(events=10)
+    journal.append(documents[:6])
+    deliver(journal.delivery(watched))
+    journal.append(documents[6:])
+    deliver(journal.delivery(watched))
+    assert [rows for what, _, rows in watched.asked if what == "append"] == [4, 6]
+    assert_delivered(catalog, documents)
+
+
+@pytest.mark.parametrize("failures", [["after"], ["before"], ["after", "before", "after"], [None, "after", "after"]])
+def test_an_append_of_unknown_fate_is_neither_lost_nor_repeated(journal, watched, catalog, failures):
+    documents = simple_run(events=9)
+    watched.failures.extend(failures)
+    delivery = journal.delivery(watched)
+    for start in range(0, len(documents), 3):
+        journal.append(documents[start : start + 3])
+        outcome = deliver(delivery)
+    assert outcome is Outcome.DONE
+    assert watched.failures == []
+    assert_delivered(catalog, documents)
+
+
+def test_a_wider_number_makes_the_table_anew(journal, watched, catalog):
+    documents = run_of({"n": [1, 2, 3, 4.5, 5], "x": [0.5] * 5}, dtypes={"n": "<i8"})
+    delivery = journal.delivery(watched)
+    for document in documents:
+        journal.append([document])
+        deliver(delivery)
+    assert_delivered(catalog, documents)
+    assert ("delete", "internal", None) in watched.asked
+
+
+def test_a_wider_number_in_the_first_batch_costs_nothing(journal, watched, catalog):
+    documents = run_of({"n": [1, 2, 3, 4.5, 5]}, dtypes={"n": "<i8"})
+    journal.append(documents)
+    deliver(journal.delivery(watched))
+    assert_delivered(catalog, documents)
+    assert ("delete", "internal", None) not in watched.asked
+
+
+def test_a_widened_table_is_adopted_by_the_next_deliverer(journal, watched, catalog):
+    documents = run_of({"n": [1, 2.5, 3, 4, 5]}, dtypes={"n": "<i8"})
+    journal.append(documents[:4])
+    deliver(journal.delivery(watched))
+    watched.asked.clear()
+    journal.append(documents[4:])
+    deliver(journal.delivery(watched))
+    assert ("delete", "internal", None) not in watched.asked
+    assert_delivered(catalog, documents)
+
+
+def test_rows_that_should_not_be_there_are_put_right(journal, remote, catalog):
+    documents = simple_run(events=5)
+    journal.append(documents[:-1])
+    delivery = journal.delivery(remote)
+    deliver(delivery)
+    path = (documents[0][1]["uid"], "primary", "internal")
+    remote.append_rows(path, pa.Table.from_pylist([{"seq_num": 1}, {"seq_num": 2}], remote.get(path).arrow_schema))
+    journal.append(documents[-1:])
+    assert deliver(delivery) is Outcome.DONE
+    assert_delivered(catalog, documents)
+
+
+def test_a_mismatch_that_stays_is_reported_and_not_repaired_for_ever(journal, watched):
+    object.__setattr__(watched, "failures", [])
+
+    class Lying(Watched):
+        def count_rows(self, path, column):
+            return 999
+
+    lying = Lying(**{field.name: getattr(watched, field.name) for field in dataclasses.fields(Watched)})
+    journal.append(simple_run(events=5))
+    with pytest.raises(FinalError, match=r"made anew 3 times.*999 rows, the journal 5"):
+        deliver(journal.delivery(lying))
+
+
+def test_a_run_that_is_another_is_left_alone(journal, remote, catalog):
+    documents = simple_run(events=3)
+    uid = documents[0][1]["uid"]
+    catalog.create_container(uid, metadata={"start": {"uid": uid, "time": 0.0}})
+    journal.append(documents)
+    with pytest.raises(FinalError, match="already has a run .* whose start document is another"):
+        deliver(journal.delivery(remote))
+    assert catalog[uid].metadata["start"] == {"uid": uid, "time": 0.0}
+    assert len(catalog[uid]) == 0
+
+
+def test_a_run_cut_off_is_readable_and_marked(journal, remote, catalog):
+    documents = simple_run(events=5)[:-2]
+    journal.append(documents)
+    assert deliver(journal.delivery(remote), ended=True) is Outcome.DONE
+    assert_delivered(catalog, documents)
+    run = catalog[documents[0][1]["uid"]]
+    assert run.metadata["tilewright"]["state"] == "interrupted"
+    assert run.metadata["tilewright"]["rows"] == {"primary": 4}
+
+
+def test_a_cut_off_run_that_goes_on_is_completed(journal, remote, catalog):
+    documents = simple_run(events=5)
+    journal.append(documents[:4])
+    deliver(journal.delivery(remote), ended=True)
+    journal.append(documents[4:])
+    deliver(journal.delivery(remote), ended=True)
+    assert_delivered(catalog, documents)
+    assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["state"] == "complete"
+
+
+def test_a_journal_without_a_start_is_nothing(journal, remote, catalog):
+    assert deliver(journal.delivery(remote), ended=True) is Outcome.DONE
+    assert len(catalog) == 0
+
+
+def test_damage_is_told_in_the_run(journal, remote, catalog):
+    documents = simple_run(events=5)
+    journal.append(documents)
+    data = bytearray(journal.writer.path.read_bytes())
+    data[data.index(b"seq_num") + 1] ^= 0xFF
+    journal.writer.path.write_bytes(data)
+    deliver(journal.delivery(remote), ended=True)
+    run = catalog[documents[0][1]["uid"]]
+    assert run.metadata["tilewright"]["verified"] is False
+    assert any("the journal is damaged: bytes" in note for note in run.notes)
+    assert len(run.table()) == 4
+
+
+def test_more_columns_than_one_table_takes(journal, watched, catalog):
+    documents = simple_run(events=3, keys=1100)
+    journal.append(documents)
+    deliver(journal.delivery(watched))
+    assert_delivered(catalog, documents)
+    assert [key for what, key, _ in watched.asked if what == "append"] == ["internal_0", "internal_1", "internal_2"]
+
+
+def test_a_large_backlog_goes_out_in_requests_of_a_bounded_size(journal, watched, catalog, monkeypatch):
+    monkeypatch.setattr(nodes, "MAX_REQUEST_BYTES", 10_000)
+    documents = simple_run(events=500)
+    journal.append(documents)
+    deliver(journal.delivery(watched))
+    sizes = [rows for what, _, rows in watched.asked if what == "append"]
+    assert sum(sizes) == 500
+    assert max(sizes) <= 200
+    assert_delivered(catalog, documents)
+
+
+def test_an_array_the_server_refuses_costs_the_run_nothing(journal, remote, catalog):
+    documents = simple_run(events=3)
+    descriptor = documents[1][1]
+    descriptor["data_keys"]["image"] = {"dtype": "array", "shape": [2, 2], "dtype_numpy": "<u2", "external": "S:", "source": "s"}
+    resource = {
+        "uid": "r", "run_start": documents[0][1]["uid"], "data_key": "image", "mimetype": "application/x-hdf5",
+        "uri": "ftp://elsewhere/x.h5", "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
+    }
+    datum = {
+        "uid": "r/0", "stream_resource": "r", "descriptor": descriptor["uid"],
+        "indices": {"start": 0, "stop": 3}, "seq_nums": {"start": 1, "stop": 4},
+    }
+    documents[-1:-1] = [("stream_resource", resource), ("stream_datum", datum)]
+    journal.append(documents)
+    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    assert len(catalog[documents[0][1]["uid"]].table()) == 3

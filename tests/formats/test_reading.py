@@ -1,0 +1,177 @@
+"""What is registered reads back, through a Tiled server, as what the files hold. A value is its index."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from tilewright.formats import UnknownFile, open_array
+
+# Starlette's test client, on which Tiled's in-process client stands, wants a successor of httpx.
+pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
+
+TIFF = "multipart/related;type=image/tiff"
+JPEG = "multipart/related;type=image/jpeg"
+NPY = "multipart/related;type=application/x-npy"
+HDF5 = "application/x-hdf5"
+CSV = "text/csv;header=absent"
+
+
+def indexed(*shape, dtype="<u2"):
+    return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+
+def test_hdf5_in_two_files(tmp_path, resource, descriptor, datum, register):
+    frames = indexed(7, 4, 5)
+    described = descriptor([4, 5], dims=["y", "x"])
+    resources = []
+    for uid, part in (("r1", frames[:4]), ("r2", frames[4:])):
+        with h5py.File(tmp_path / f"{uid}.h5", "w") as file:
+            file.create_dataset("/entry/data", data=part, chunks=(2, 4, 5))
+        resources.append(
+            resource(
+                HDF5,
+                f"file://localhost{tmp_path}/{uid}.h5",
+                uid,
+                dataset="/entry/data",
+                chunk_shape=[2, 4, 5],
+            )
+        )
+    array = open_array(resources[0], described)
+    array.add_datum(datum(0, 4))
+    array.add_resource(resources[1])
+    array.add_datum(datum(4, 7, "r2"))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames)
+    np.testing.assert_array_equal(node[5, 1:3], frames[5, 1:3])
+    assert node.dims == ("time", "y", "x")
+
+
+def test_hdf5_that_a_second_descriptor_goes_on_with(tmp_path, resource, descriptor, datum, register):
+    frames = indexed(5, 3)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["d"] = frames
+    uri = f"file://localhost{tmp_path}/x.h5"
+    array = open_array(resource(HDF5, uri, "file-d1-img", dataset="d"), descriptor([3]))
+    array.add_datum(datum(0, 2, "file-d1-img"))
+    array.add_resource(resource(HDF5, uri, "file-d2-img", dataset="d"))
+    array.add_datum(datum(2, 5, "file-d2-img"))
+    assert len(array.assets) == 1
+    np.testing.assert_array_equal(register(array).read(), frames)
+
+
+def test_hdf5_one_file_an_event(tmp_path, resource, descriptor, datum, register):
+    frames = indexed(3, 2, 4)
+    for number, frame in enumerate(frames):
+        with h5py.File(tmp_path / f"x_{number:03d}.h5", "w") as file:
+            file["d"] = frame[None]
+    uri = f"file://localhost{tmp_path}"
+    array = open_array(
+        resource(HDF5, uri, dataset="d", template="/x_{:03d}.h5", chunk_shape=[1, 2, 4]), descriptor([2, 4])
+    )
+    array.add_datum(datum(0, 3))
+    np.testing.assert_array_equal(register(array).read(), frames)
+
+
+@pytest.mark.parametrize("template", ["%s_%06d.tif", "scan_{:06d}.tif"])
+def test_tiff_sequence_that_grows(template, tmp_path, resource, descriptor, datum, register, update):
+    frames = indexed(6, 4, 5)
+    for number, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"scan_{number:06d}.tif", frame)
+    uri = f"file://localhost{tmp_path}/"
+    array = open_array(
+        resource(TIFF, uri, template=template, filename="scan", chunk_shape=[1, 4, 5]), descriptor([4, 5])
+    )
+    array.add_datum(datum(0, 2))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames[:2])
+    for start in range(2, 6):
+        sent = len(array.assets)
+        array.add_datum(datum(start, start + 1))
+        node = update(node, array, sent)
+    np.testing.assert_array_equal(node.read(), frames)
+    np.testing.assert_array_equal(node[4], frames[4])
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+def test_tiff_several_frames_an_event(pages, tmp_path, resource, descriptor, datum, register):
+    frames = indexed(3, 4, 2, 5)
+    for number, file in enumerate(frames.reshape(-1, pages, 2, 5)):
+        tifffile.imwrite(tmp_path / f"{number}.tif", np.squeeze(file), photometric="minisblack")
+    parameters = {"template": "{}.tif", "chunk_shape": [pages, 2, 5]}
+    array = open_array(resource(uri=f"file://localhost{tmp_path}/", **parameters), descriptor([4, 2, 5]))
+    array.add_datum(datum(0, 3))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames)
+    np.testing.assert_array_equal(node[1, 3], frames[1, 3])
+
+
+def test_npy_staged_twice(tmp_path, resource, descriptor, datum, register):
+    """Each staging writes to another stem and counts from 0 again."""
+    frames = indexed(5, 3, 2, dtype="<i8")
+    for number, frame in enumerate(frames):
+        stem, count = ("a", number) if number < 3 else ("b", number - 3)
+        np.save(tmp_path / f"{stem}_{count}.npy", frame)
+    described = descriptor([3, 2], dtype_numpy="<i8")
+    array = open_array(resource(NPY, f"file://localhost{tmp_path}/a"), described)
+    array.add_datum(datum(0, 3))
+    array.add_resource(resource(NPY, f"file://localhost{tmp_path}/b", "r2"))
+    array.add_datum(datum(3, 5, "r2"))
+    np.testing.assert_array_equal(register(array).read(), frames)
+
+
+def test_a_file_named_twice_is_read_twice(tmp_path, resource, descriptor, datum, register):
+    """A rewound plan may name a frame again; Tiled takes an asset only once in an array."""
+    for number in range(3):
+        tifffile.imwrite(tmp_path / f"{number}.tif", np.full((2, 2), number, dtype="<u2"))
+    array = open_array(resource(uri=f"file://localhost{tmp_path}/", template="{}.tif"), descriptor([2, 2]))
+    for start, stop in ((0, 2), (1, 3)):
+        array.add_datum(datum(start, stop))
+    assert register(array).read()[:, 0, 0].tolist() == [0, 1, 1, 2]
+
+
+def test_jpeg_sequence(tmp_path, resource, descriptor, datum, register):
+    for number in range(3):
+        Image.fromarray(np.full((8, 8), 50 * number, dtype="u1")).save(tmp_path / f"{number}.jpg")
+    array = open_array(
+        resource(JPEG, f"file://localhost{tmp_path}/", template="%d.jpg"),
+        descriptor([8, 8], dtype_numpy="|u1"),
+    )
+    array.add_datum(datum(0, 3))
+    assert register(array).read()[:, 0, 0].tolist() == [0, 50, 100]
+
+
+def test_csv(tmp_path, resource, descriptor, datum, register):
+    rows = indexed(6, 2, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",")
+    array = open_array(
+        resource(CSV, f"file://localhost{tmp_path}/x.csv"),
+        descriptor([3, 2], dtype_numpy="<f8"),
+    )
+    array.add_datum(datum(0, 2))
+    np.testing.assert_array_equal(register(array).read(), rows)
+
+
+@pytest.mark.parametrize(
+    "uri", ["{}/there.bin", "{}/not there.bin", "s3://bucket/elsewhere.bin", "nonsense", None]
+)
+def test_unknown_files_register_wherever_they_are(
+    uri, tmp_path, resource, descriptor, datum, register, update
+):
+    (tmp_path / "there.bin").write_bytes(b"\x00\x01\x02")
+    uri = uri and uri.format(f"file://localhost{tmp_path}")
+    array = UnknownFile(resource("application/x-novel", uri, spec="NOVEL", depth=3), "no format reads it.")
+    node = register(array)
+    array.add_datum(datum(0, 3))
+    node = update(node, array, len(array.assets))
+    (source,) = node.include_data_sources().data_sources()
+    assert node.structure_family == "bytes"
+    assert [asset.data_uri for asset in source.assets] == [uri] * (uri is not None)
+    assert source.properties == {
+        "mimetype": "application/x-novel",
+        "parameters": {"spec": "NOVEL", "depth": 3},
+    }
+    assert dict(node.metadata) == {"spec": "NOVEL"}

@@ -1,0 +1,317 @@
+"""The writer from end to end: documents in, a real server, and what is read back."""
+
+import copy
+import logging
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tilewright import TiledWriter, open_catalog, serve
+from tilewright.errors import InputError, SetupError
+from tilewright.testing.contract import WriterContract
+from tilewright.testing.documents import run_of, simple_run
+from tilewright.testing.expected import compare_runs
+
+
+@pytest.fixture
+def writer(catalog, tmp_path):
+    with TiledWriter(catalog, journal=tmp_path / "journal", strict=True) as writer:
+        yield writer
+
+
+def write(writer, documents):
+    for name, doc in documents:
+        writer(name, doc)
+
+
+def assert_readable(catalog, documents):
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
+class TestContract(WriterContract):
+    """The suite that any writer must pass."""
+
+    @pytest.fixture
+    def write(self, catalog, tmp_path):
+        with TiledWriter(catalog, journal=tmp_path / "journal", strict=True, on_stop="return") as writer:
+
+            def write_all(documents):
+                write(writer, documents)
+                writer.end_runs()
+                assert writer.flush(60)
+                assert writer.status().failed == {}
+
+            yield write_all
+
+    @pytest.fixture
+    def read(self, catalog):
+        return catalog.__getitem__
+
+
+def test_a_run_is_readable_when_stop_returns(writer, catalog):
+    documents = simple_run(events=20)
+    write(writer, documents)
+    assert_readable(catalog, documents)
+    assert writer.status().waiting == ()
+    assert [path.name for path in writer.journal.glob("*.twj")] == []
+
+
+def test_a_run_engine_and_its_devices(writer, catalog, run_engine):
+    import bluesky.plans as bp
+    from ophyd.sim import det, det1, motor
+
+    documents = []
+    run_engine.subscribe(lambda name, doc: documents.append((name, copy.deepcopy(doc))))
+    run_engine.subscribe(writer)
+    (uid,) = run_engine(bp.scan([det, det1], motor, -5, 5, 10))
+    assert_readable(catalog, documents)
+    table = catalog[uid].table()
+    assert list(table) == ["seq_num", "time", *documents[1][1]["data_keys"]]
+    assert len(table) == 10
+
+
+def test_rows_are_visible_while_the_run_goes_on(writer, catalog):
+    documents = simple_run(events=6)
+    uid = documents[0][1]["uid"]
+    write(writer, documents[:5])
+    deadline = time.monotonic() + 10
+    while uid not in catalog or len(catalog[uid].streams) == 0 or len(catalog[uid].table()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert catalog[uid].stop is None
+    write(writer, documents[5:])
+    assert_readable(catalog, documents)
+
+
+def test_flush_waits_for_what_was_written(writer, catalog):
+    documents = simple_run(events=6)
+    write(writer, documents[:6])
+    assert writer.flush(30)
+    assert len(catalog[documents[0][1]["uid"]].table()) == 4
+    assert len(writer.status().waiting) == 1
+
+
+def test_a_run_given_twice_is_there_once(writer, catalog):
+    documents = simple_run(events=6)
+    write(writer, documents)
+    write(writer, documents)
+    assert_readable(catalog, documents)
+
+
+def test_a_run_given_again_by_another_journal_is_there_once(writer, catalog, tmp_path):
+    documents = simple_run(events=6)
+    write(writer, documents)
+    with TiledWriter(catalog, journal=tmp_path / "another", strict=True) as another:
+        write(another, documents)
+        assert another.status().failed == {}
+    assert_readable(catalog, documents)
+
+
+def test_what_an_earlier_writer_left_is_delivered_by_the_next(catalog, tmp_path):
+    """A process that dies in mid-run: what it had been given is there, and marked as cut off."""
+    journal = tmp_path / "journal"
+    code = f"""
+import os, pickle, sys
+from tilewright import TiledWriter
+writer = TiledWriter("http://127.0.0.1:9/api/v1", journal={str(journal)!r}, strict=True)
+for name, doc in pickle.load(sys.stdin.buffer):
+    writer(name, doc)
+os._exit(1)
+"""
+    import pickle
+
+    documents = simple_run(events=50)[:-1]
+    subprocess.run([sys.executable, "-c", code], input=pickle.dumps(documents), check=False)
+    (path,) = journal.glob("*.twj")
+    relabel(path, catalog)
+    with TiledWriter(catalog, journal=journal) as writer:
+        assert writer.flush(30)
+    assert_readable(catalog, documents)
+    assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["state"] == "interrupted"
+    assert list(journal.glob("*.twj")) == []
+
+
+def relabel(path, catalog):
+    """Rewrite a journal as one that is meant for this catalog."""
+    from tilewright.delivery import target
+    from tilewright.journal import Header, JournalReader, JournalWriter, encode
+
+    with JournalReader(path) as reader:
+        documents, header = list(reader), reader.header
+    path.unlink()
+    writer = JournalWriter(path, Header(header.run, target(catalog).name, header.created, header.software))
+    for document in documents:
+        writer.append(encode(*document))
+    writer.close()
+
+
+def test_a_journal_for_another_catalog_is_left_where_it_is(catalog, tmp_path):
+    journal = tmp_path / "journal"
+    with TiledWriter("http://127.0.0.1:9/api/v1", journal=journal, on_stop="return") as elsewhere:
+        write(elsewhere, simple_run())
+        assert not elsewhere.close(timeout=0.1)
+    (path,) = journal.glob("*.twj")
+    with TiledWriter(catalog, journal=journal) as writer:
+        assert writer.flush(10)
+        assert writer.status().waiting == ()
+    assert path.exists()
+
+
+def test_a_server_that_is_away_costs_the_caller_nothing(tmp_path, caplog):
+    documents = simple_run(events=200)
+    with TiledWriter("http://127.0.0.1:9/api/v1?api_key=secret", journal=tmp_path, stop_timeout=0.3) as writer:
+        began = time.monotonic()
+        write(writer, documents)
+        took = time.monotonic() - began
+        assert 0.3 <= took < 5
+        status = writer.status()
+        assert status.reachable is False
+        assert "cannot reach" in status.last_error
+        assert len(status.waiting) == 1
+        assert status.waiting_bytes > 200 * 100
+        assert "not reachable" in repr(writer)
+        assert not writer.close(timeout=0)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([text for text in warnings if "waits, the journals are kept" in text]) == 1
+    assert len([text for text in warnings if "is safe in" in text]) == 1
+    assert "secret" not in caplog.text
+
+
+def test_delivery_goes_on_when_the_server_comes(tmp_path, caplog):
+    documents = simple_run(events=20)
+    with serve(tmp_path / "data", announce=False, api_key="key") as first:
+        port = first.port
+    with TiledWriter(f"http://127.0.0.1:{port}?api_key=key", journal=tmp_path / "j", on_stop="return") as writer:
+        write(writer, documents)
+        while writer.status().reachable is None:
+            time.sleep(0.01)
+        with serve(tmp_path / "data", announce=False, api_key="key", port=port) as server:
+            assert writer.flush(30)
+            assert writer.status().failed == {}
+            with open_catalog(server.uri) as catalog:
+                assert_readable(catalog, documents)
+    assert "goes on" in caplog.text
+
+
+def test_stop_returns_at_once_if_asked(tmp_path):
+    with TiledWriter("http://127.0.0.1:9", journal=tmp_path, on_stop="return") as writer:
+        began = time.monotonic()
+        write(writer, simple_run())
+        assert time.monotonic() - began < 1
+        writer.close(timeout=0)
+
+
+def test_nothing_is_raised_into_the_plan_unless_asked(catalog, tmp_path, caplog):
+    bad = [("event", {"descriptor": "unknown"}), ("start", {}), ("start", None), ("nonsense", {}), ("stop", {"run_start": 1})]
+    with TiledWriter(catalog, journal=tmp_path / "a") as writer:
+        write(writer, bad)
+    assert len([record for record in caplog.records if "was not recorded" in record.getMessage()]) == len(bad)
+    with TiledWriter(catalog, journal=tmp_path / "b", strict=True) as strict, pytest.raises(InputError, match="no run"):
+        strict(*bad[0])
+
+
+def test_bad_arguments_are_told_at_once(tmp_path, catalog):
+    with pytest.raises(InputError, match="'wait' or 'return'"):
+        TiledWriter(catalog, on_stop="maybe", journal=tmp_path / "never")
+    with pytest.raises(InputError, match="Tiled server"):
+        TiledWriter("nowhere", journal=tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="journal directory"):
+        TiledWriter(catalog, journal=tmp_path / "file" / "x")
+
+
+def test_an_embedded_server_keeps_the_journal_beside_its_data(tmp_path):
+    documents = simple_run(events=3)
+    with serve(tmp_path / "data", announce=False) as server:
+        with TiledWriter(server) as writer:
+            assert writer.journal == tmp_path / "data" / "journal"
+            write(writer, documents)
+        with open_catalog(server) as catalog:
+            assert_readable(catalog, documents)
+    assert len(list((tmp_path / "data" / "journal" / "delivered").iterdir())) == 1
+
+
+def test_the_arguments_of_blueskys_writer_are_taken(catalog, tmp_path):
+    from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
+
+    def add_sample(doc):
+        return {**doc, "sample": "added"}
+
+    documents = simple_run(events=3)
+    writer = TiledWriter(
+        catalog, normalizer=RunNormalizer, patches={"start": add_sample}, spec_to_mimetype={}, batch_size=1,
+        max_array_size=16, backup_directory=tmp_path / "backup", validate=True, strict=True,
+    )  # fmt: skip
+    with writer:
+        write(writer, documents)
+        assert writer.journal == tmp_path / "backup"
+    run = catalog[documents[0][1]["uid"]]
+    assert run.start["sample"] == "added"
+    assert len(run.table()) == 3
+
+
+@pytest.mark.parametrize("derived", [True, False])
+def test_a_normalizer_of_ones_own(catalog, tmp_path, derived):
+    from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
+
+    class Mine(RunNormalizer):
+        def start(self, doc):
+            super().start({**doc, "sample": "mine"})
+
+    documents = simple_run(events=3)
+    with TiledWriter(catalog, normalizer=Mine if derived else None, journal=tmp_path, strict=True) as writer:
+        write(writer, documents)
+    run = catalog[documents[0][1]["uid"]]
+    assert run.start.get("sample") == ("mine" if derived else None)
+    assert len(run.table()) == 3
+
+
+def test_writers_of_many_threads(catalog, tmp_path):
+    """Each thread its own run through one writer."""
+    runs = [simple_run(events=20, scan_id=number) for number in range(1, 5)]
+    with TiledWriter(catalog, journal=tmp_path, strict=True) as writer:
+        threads = [threading.Thread(target=write, args=(writer, documents)) for documents in runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for documents in runs:
+        assert_readable(catalog, documents)
+
+
+def test_rejected_values_come_back_word_for_word(writer, catalog):
+    documents = run_of({"x": [1.5, "text", None, 2**60 + 1], "s": ["a", 5, None, "b"]}, dtypes={"x": "<f8", "s": "<U1"})
+    write(writer, documents)
+    assert_readable(catalog, documents)
+    rejected = catalog[documents[0][1]["uid"]].rejected()
+    assert rejected[["seq_num", "data_key", "value"]].to_numpy().tolist() == [
+        [2, "x", "text"],
+        [2, "s", 5],
+        [4, "x", 2**60 + 1],
+    ]
+
+
+def test_a_script_that_ends_without_closing_delivers(catalog, tmp_path):
+    code = f"""
+import pickle, sys
+from tilewright import TiledWriter
+writer = TiledWriter(sys.argv[1], journal={str(tmp_path)!r}, on_stop="return", strict=True)
+for name, doc in pickle.load(sys.stdin.buffer):
+    writer(name, doc)
+"""
+    import pickle
+    from urllib.parse import urlsplit
+
+    documents = simple_run(events=5)
+    context = catalog.context
+    uri = f"{str(catalog.uri)}?api_key={context.api_key}"
+    assert urlsplit(uri).scheme == "http"
+    done = subprocess.run(
+        [sys.executable, "-c", code, uri], input=pickle.dumps(documents), check=False, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert_readable(catalog, documents)
