@@ -45,6 +45,7 @@ def test_a_wider_table_that_is_there_is_adopted():
     learned = schema.hints_from(wide.arrow)
     assert learned == Hints({"count": pa.float64()}, rejected=True)
     assert schema_for(KEYS, learned).arrow == wide.arrow
+    assert wide.hints_from(wide.arrow) == Hints()
 
 
 def test_a_table_that_cannot_hold_the_rows_is_not():

@@ -119,8 +119,9 @@ class Stream(CompositeClient):
             rows = self._rows(layout, ["seq_num", REJECTED]).dropna(subset=[REJECTED])
             for seq_num, text in zip(rows["seq_num"], rows[REJECTED], strict=True):
                 found += [(seq_num, key, v["value"], v["reason"]) for key, v in json.loads(text).items()]
-        result = pd.DataFrame(found, columns=["seq_num", "data_key", "value", "reason"])
-        return result.astype({"seq_num": "int64", "value": "object"})
+        # As objects from the start: pandas would make floats of ints that stand beside floats.
+        result = pd.DataFrame(found, columns=["seq_num", "data_key", "value", "reason"], dtype=object)
+        return result.astype({"seq_num": "int64", "data_key": "str", "reason": "str"})
 
     def read(self, variables: str | Iterable[str] | None = None, dim0: str | None = None) -> xr.Dataset:
         """Return the stream as a Dataset along the dimension ``time``; images and other files stay lazy.

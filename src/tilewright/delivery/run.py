@@ -222,7 +222,10 @@ class RunDelivery:
         plan.sent()
 
     def _learn(self, plan: StreamPlan, hints: Hints) -> None:
-        self._hints[plan.key] = self._hints.get(plan.key, Hints()).merge(hints)
+        known = self._hints.get(plan.key, Hints())
+        self._hints[plan.key] = known.merge(hints)
+        if self._hints[plan.key] == known:
+            raise FinalError(f"run {self.uid}, stream {plan.key}: no schema was found that holds its values: {hints}")
 
     def _send_array(self, stream: _Stream, key: str, array: ExternalArray) -> None:
         remote = stream.arrays.setdefault(key, RemoteArray((*stream.path, key.replace("/", "_"))))

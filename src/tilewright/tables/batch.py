@@ -137,7 +137,7 @@ def _public_key(column: Column) -> str:
 
 
 def _reject(rejected: dict[int, dict[str, Any]], row: int, key: str, value: Any, reason: str) -> None:
-    rejected.setdefault(row, {})[key] = {"value": to_json(value)[0], "reason": reason}
+    rejected.setdefault(row, {})[key] = {"value": to_json(value, lenient=True)[0], "reason": reason}
 
 
 def _json(entry: dict[str, Any] | None) -> str | None:

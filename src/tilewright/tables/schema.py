@@ -87,7 +87,7 @@ class Schema:
                 if wider(column.type, there) != there:
                     return None
                 types[column.name] = there
-        return Hints(types, rejected=REJECTED in existing.names)
+        return Hints(types, rejected=REJECTED in existing.names and REJECTED not in ours)
 
 
 def schema_for(data_keys: Mapping[str, Mapping[str, Any]], hints: Hints) -> Schema:

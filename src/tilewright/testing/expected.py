@@ -301,9 +301,9 @@ def _compare_values(
             for wanted, place in pairs:
                 row = expected.rows[wanted]
                 value, found = getattr(row, part)[key], values[place]
-                if _same(value, found) or (
-                    _is_null(found) and rejected.take(row.seq_num, prefix + key, value)
-                ):
+                if _is_null(found) and rejected.take(row.seq_num, prefix + key, value):
+                    continue
+                if _same(value, found):
                     continue
                 differences.append(
                     f"seq_num {row.seq_num}, {prefix + key!r}: expected {value!r}, found {found!r}"
