@@ -79,6 +79,6 @@ def server():
 @pytest.fixture
 def catalog(server):
     """Return an empty container in the server, opened as a catalog."""
-    with open_catalog(server.uri) as whole:
-        with open_catalog(whole.create_container(f"c{uuid.uuid4().hex[:8]}")) as catalog:
-            yield catalog
+    key = f"c{uuid.uuid4().hex[:8]}"
+    with open_catalog(server.uri) as whole, open_catalog(whole.create_container(key)) as catalog:
+        yield catalog

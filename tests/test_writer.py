@@ -162,7 +162,9 @@ def test_a_journal_for_another_catalog_is_left_where_it_is(catalog, tmp_path):
 
 def test_a_server_that_is_away_costs_the_caller_nothing(tmp_path, caplog):
     documents = simple_run(events=200)
-    with TiledWriter("http://127.0.0.1:9/api/v1?api_key=secret", journal=tmp_path, stop_timeout=0.3) as writer:
+    with TiledWriter(
+        "http://127.0.0.1:9/api/v1?api_key=secret", journal=tmp_path, stop_timeout=0.3
+    ) as writer:
         began = time.monotonic()
         write(writer, documents)
         took = time.monotonic() - began
@@ -184,7 +186,9 @@ def test_delivery_goes_on_when_the_server_comes(tmp_path, caplog):
     documents = simple_run(events=20)
     with serve(tmp_path / "data", announce=False, api_key="key") as first:
         port = first.port
-    with TiledWriter(f"http://127.0.0.1:{port}?api_key=key", journal=tmp_path / "j", on_stop="return") as writer:
+    with TiledWriter(
+        f"http://127.0.0.1:{port}?api_key=key", journal=tmp_path / "j", on_stop="return"
+    ) as writer:
         write(writer, documents)
         while writer.status().reachable is None:
             time.sleep(0.01)
@@ -205,11 +209,20 @@ def test_stop_returns_at_once_if_asked(tmp_path):
 
 
 def test_nothing_is_raised_into_the_plan_unless_asked(catalog, tmp_path, caplog):
-    bad = [("event", {"descriptor": "unknown"}), ("start", {}), ("start", None), ("nonsense", {}), ("stop", {"run_start": 1})]
+    bad = [
+        ("event", {"descriptor": "unknown"}),
+        ("start", {}),
+        ("start", None),
+        ("nonsense", {}),
+        ("stop", {"run_start": 1}),
+    ]
     with TiledWriter(catalog, journal=tmp_path / "a") as writer:
         write(writer, bad)
     assert len([record for record in caplog.records if "was not recorded" in record.getMessage()]) == len(bad)
-    with TiledWriter(catalog, journal=tmp_path / "b", strict=True) as strict, pytest.raises(InputError, match="no run"):
+    with (
+        TiledWriter(catalog, journal=tmp_path / "b", strict=True) as strict,
+        pytest.raises(InputError, match="no run"),
+    ):
         strict(*bad[0])
 
 
@@ -284,7 +297,9 @@ def test_writers_of_many_threads(catalog, tmp_path):
 
 
 def test_rejected_values_come_back_word_for_word(writer, catalog):
-    documents = run_of({"x": [1.5, "text", None, 2**60 + 1], "s": ["a", 5, None, "b"]}, dtypes={"x": "<f8", "s": "<U1"})
+    documents = run_of(
+        {"x": [1.5, "text", None, 2**60 + 1], "s": ["a", 5, None, "b"]}, dtypes={"x": "<f8", "s": "<U1"}
+    )
     write(writer, documents)
     assert_readable(catalog, documents)
     rejected = catalog[documents[0][1]["uid"]].rejected()
@@ -308,10 +323,14 @@ for name, doc in pickle.load(sys.stdin.buffer):
 
     documents = simple_run(events=5)
     context = catalog.context
-    uri = f"{str(catalog.uri)}?api_key={context.api_key}"
+    uri = f"{catalog.uri!s}?api_key={context.api_key}"
     assert urlsplit(uri).scheme == "http"
     done = subprocess.run(
-        [sys.executable, "-c", code, uri], input=pickle.dumps(documents), check=False, capture_output=True, timeout=60
+        [sys.executable, "-c", code, uri],
+        input=pickle.dumps(documents),
+        check=False,
+        capture_output=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr.decode()
     assert_readable(catalog, documents)

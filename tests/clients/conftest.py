@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import dask
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -42,13 +41,6 @@ def plain_tiled(home):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip()
         process.stdin.close()  # it ends when its input does
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _dask_in_this_thread():
-    """Have dask compute without a pool of threads that would outlive the tests."""
-    with dask.config.set(scheduler="synchronous"):
-        yield
 
 
 @pytest.fixture(scope="session")

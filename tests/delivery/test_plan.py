@@ -52,8 +52,15 @@ def test_rows_that_were_sent_are_forgotten_but_counted():
 
 
 def test_a_later_descriptor_is_a_configuration_update():
-    first = descriptor(configuration={"det": {"data": {"gain": 1}, "timestamps": {}, "data_keys": {}}}, hints={"a": 1})
-    second = {**first, "uid": "d2", "time": 2.0, "configuration": {"det": {"data": {"gain": 2}, "timestamps": {}, "data_keys": {}}}}
+    first = descriptor(
+        configuration={"det": {"data": {"gain": 1}, "timestamps": {}, "data_keys": {}}}, hints={"a": 1}
+    )
+    second = {
+        **first,
+        "uid": "d2",
+        "time": 2.0,
+        "configuration": {"det": {"data": {"gain": 2}, "timestamps": {}, "data_keys": {}}},
+    }
     plan = plan_of([START, ("descriptor", first), ("descriptor", second), ("descriptor", second)])
     assert plan.streams["primary"].config_updates == [
         {"uid": "d2", "time": 2.0, "configuration": second["configuration"]}
@@ -61,7 +68,9 @@ def test_a_later_descriptor_is_a_configuration_update():
 
 
 def test_a_later_descriptor_may_add_data_keys():
-    wider = descriptor(uid="d2", data_keys={"x": {"dtype": "number", "shape": []}, "y": {"dtype": "integer", "shape": []}})
+    wider = descriptor(
+        uid="d2", data_keys={"x": {"dtype": "number", "shape": []}, "y": {"dtype": "integer", "shape": []}}
+    )
     plan = plan_of([START, ("descriptor", descriptor()), ("descriptor", wider)])
     assert plan.streams["primary"].schema.arrow.names == ["seq_num", "time", "x", "y", "ts_x", "ts_y"]
 
@@ -92,7 +101,9 @@ def test_metadata_that_json_cannot_hold_is_noted():
     ]
 
 
-@pytest.mark.parametrize(("name", "key"), [("a/b", "a_b"), ("../up", ".._up"), ("..", ".._"), ("naïve", "naïve")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("a/b", "a_b"), ("../up", ".._up"), ("..", ".._"), ("naïve", "naïve")]
+)
 def test_a_stream_has_a_node_whatever_its_name(name, key):
     plan = plan_of([START, ("descriptor", descriptor(name=name))])
     assert list(plan.streams) == [key]
@@ -100,7 +111,9 @@ def test_a_stream_has_a_node_whatever_its_name(name, key):
 
 
 def test_streams_whose_names_would_collide_stay_apart():
-    plan = plan_of([START, ("descriptor", descriptor(name="a/b")), ("descriptor", descriptor(uid="d2", name="a_b"))])
+    plan = plan_of(
+        [START, ("descriptor", descriptor(name="a/b")), ("descriptor", descriptor(uid="d2", name="a_b"))]
+    )
     assert list(plan.streams) == ["a_b", "a_b_"]
 
 
@@ -112,21 +125,37 @@ def test_renamed_columns_are_noted():
 def test_hints_shape_the_schema():
     import pyarrow as pa
 
-    plan = plan_of([START, ("descriptor", descriptor())], {"primary": Hints({"ts_x": pa.float64()}, rejected=True)})
+    plan = plan_of(
+        [START, ("descriptor", descriptor())], {"primary": Hints({"ts_x": pa.float64()}, rejected=True)}
+    )
     assert plan.streams["primary"].schema.arrow.names[-1] == "rejected"
 
 
 def test_a_stream_of_files_alone_has_no_table():
     external = {"image": {"dtype": "array", "shape": [2, 2], "dtype_numpy": "<u2", "external": "STREAM:"}}
     resource = {
-        "uid": "r", "run_start": "u", "data_key": "image", "mimetype": "application/x-hdf5",
-        "uri": "file://localhost/data/x.h5", "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
+        "uid": "r",
+        "run_start": "u",
+        "data_key": "image",
+        "mimetype": "application/x-hdf5",
+        "uri": "file://localhost/data/x.h5",
+        "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
     }
     datum = {
-        "uid": "r/0", "stream_resource": "r", "descriptor": "d1",
-        "indices": {"start": 0, "stop": 3}, "seq_nums": {"start": 1, "stop": 4},
+        "uid": "r/0",
+        "stream_resource": "r",
+        "descriptor": "d1",
+        "indices": {"start": 0, "stop": 3},
+        "seq_nums": {"start": 1, "stop": 4},
     }
-    plan = plan_of([START, ("descriptor", descriptor(data_keys=external)), ("stream_resource", resource), ("stream_datum", datum)])
+    plan = plan_of(
+        [
+            START,
+            ("descriptor", descriptor(data_keys=external)),
+            ("stream_resource", resource),
+            ("stream_datum", datum),
+        ]
+    )
     stream = plan.streams["primary"]
     assert not has_table(stream)
     assert stream.arrays["image"].data_source().structure["shape"] == [3, 2, 2]
@@ -135,13 +164,27 @@ def test_a_stream_of_files_alone_has_no_table():
 def test_a_file_that_cannot_be_described_is_kept_as_bytes():
     external = {"image": {"dtype": "array", "shape": [None], "external": "STREAM:"}}
     resource = {
-        "uid": "r", "run_start": "u", "data_key": "image", "mimetype": "application/x-hdf5",
-        "uri": "file://localhost/data/x.h5", "parameters": {"dataset": "/d"},
+        "uid": "r",
+        "run_start": "u",
+        "data_key": "image",
+        "mimetype": "application/x-hdf5",
+        "uri": "file://localhost/data/x.h5",
+        "parameters": {"dataset": "/d"},
     }
     datum = {
-        "uid": "r/0", "stream_resource": "r", "descriptor": "d1",
-        "indices": {"start": 0, "stop": 3}, "seq_nums": {"start": 1, "stop": 4},
+        "uid": "r/0",
+        "stream_resource": "r",
+        "descriptor": "d1",
+        "indices": {"start": 0, "stop": 3},
+        "seq_nums": {"start": 1, "stop": 4},
     }
-    plan = plan_of([START, ("descriptor", descriptor(data_keys=external)), ("stream_resource", resource), ("stream_datum", datum)])
+    plan = plan_of(
+        [
+            START,
+            ("descriptor", descriptor(data_keys=external)),
+            ("stream_resource", resource),
+            ("stream_datum", datum),
+        ]
+    )
     assert plan.streams["primary"].arrays["image"].data_source().structure_family == "bytes"
     assert any("kept as bytes" in note for note in plan.all_notes)

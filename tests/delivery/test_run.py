@@ -5,8 +5,7 @@ import dataclasses
 import pyarrow as pa
 import pytest
 
-from tilewright.delivery import Options, Outcome, RunDelivery, target
-from tilewright.delivery import nodes
+from tilewright.delivery import Options, Outcome, RunDelivery, nodes, target
 from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.errors import FinalError, TransientError
 from tilewright.journal import Header, JournalReader, JournalWriter, encode
@@ -129,7 +128,9 @@ def test_another_deliverer_carries_on(journal, watched, catalog):
     assert_delivered(catalog, documents)
 
 
-@pytest.mark.parametrize("failures", [["after"], ["before"], ["after", "before", "after"], [None, "after", "after"]])
+@pytest.mark.parametrize(
+    "failures", [["after"], ["before"], ["after", "before", "after"], [None, "after", "after"]]
+)
 def test_an_append_of_unknown_fate_is_neither_lost_nor_repeated(journal, watched, catalog, failures):
     documents = simple_run(events=9)
     watched.failures.extend(failures)
@@ -177,7 +178,9 @@ def test_rows_that_should_not_be_there_are_put_right(journal, remote, catalog):
     delivery = journal.delivery(remote)
     deliver(delivery)
     path = (documents[0][1]["uid"], "primary", "internal")
-    remote.append_rows(path, pa.Table.from_pylist([{"seq_num": 1}, {"seq_num": 2}], remote.get(path).arrow_schema))
+    remote.append_rows(
+        path, pa.Table.from_pylist([{"seq_num": 1}, {"seq_num": 2}], remote.get(path).arrow_schema)
+    )
     journal.append(documents[-1:])
     assert deliver(delivery) is Outcome.DONE
     assert_delivered(catalog, documents)
@@ -201,7 +204,7 @@ def test_a_run_that_is_another_is_left_alone(journal, remote, catalog):
     uid = documents[0][1]["uid"]
     catalog.create_container(uid, metadata={"start": {"uid": uid, "time": 0.0}})
     journal.append(documents)
-    with pytest.raises(FinalError, match="already has a run .* whose start document is another"):
+    with pytest.raises(FinalError, match=r"already has a run .* whose start document is another"):
         deliver(journal.delivery(remote))
     assert catalog[uid].metadata["start"] == {"uid": uid, "time": 0.0}
     assert len(catalog[uid]) == 0
@@ -250,7 +253,11 @@ def test_more_columns_than_one_table_takes(journal, watched, catalog):
     journal.append(documents)
     deliver(journal.delivery(watched))
     assert_delivered(catalog, documents)
-    assert [key for what, key, _ in watched.asked if what == "append"] == ["internal_0", "internal_1", "internal_2"]
+    assert [key for what, key, _ in watched.asked if what == "append"] == [
+        "internal_0",
+        "internal_1",
+        "internal_2",
+    ]
 
 
 def test_a_large_backlog_goes_out_in_requests_of_a_bounded_size(journal, watched, catalog, monkeypatch):
@@ -267,14 +274,27 @@ def test_a_large_backlog_goes_out_in_requests_of_a_bounded_size(journal, watched
 def test_an_array_the_server_refuses_costs_the_run_nothing(journal, remote, catalog):
     documents = simple_run(events=3)
     descriptor = documents[1][1]
-    descriptor["data_keys"]["image"] = {"dtype": "array", "shape": [2, 2], "dtype_numpy": "<u2", "external": "S:", "source": "s"}
+    descriptor["data_keys"]["image"] = {
+        "dtype": "array",
+        "shape": [2, 2],
+        "dtype_numpy": "<u2",
+        "external": "S:",
+        "source": "s",
+    }
     resource = {
-        "uid": "r", "run_start": documents[0][1]["uid"], "data_key": "image", "mimetype": "application/x-hdf5",
-        "uri": "ftp://elsewhere/x.h5", "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
+        "uid": "r",
+        "run_start": documents[0][1]["uid"],
+        "data_key": "image",
+        "mimetype": "application/x-hdf5",
+        "uri": "ftp://elsewhere/x.h5",
+        "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
     }
     datum = {
-        "uid": "r/0", "stream_resource": "r", "descriptor": descriptor["uid"],
-        "indices": {"start": 0, "stop": 3}, "seq_nums": {"start": 1, "stop": 4},
+        "uid": "r/0",
+        "stream_resource": "r",
+        "descriptor": descriptor["uid"],
+        "indices": {"start": 0, "stop": 3},
+        "seq_nums": {"start": 1, "stop": 4},
     }
     documents[-1:-1] = [("stream_resource", resource), ("stream_datum", datum)]
     journal.append(documents)

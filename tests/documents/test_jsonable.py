@@ -60,8 +60,16 @@ def test_lenient_keeps_what_pythons_json_reads_back(value):
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary() | st.complex_numbers(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.integers() | st.text(st.characters()), inner) | st.tuples(inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters())
+    | st.binary()
+    | st.complex_numbers(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.integers() | st.text(st.characters()), inner) | st.tuples(inner)
+    ),
     max_leaves=20,
 )
 

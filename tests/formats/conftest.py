@@ -6,7 +6,6 @@ import dataclasses
 import uuid
 from typing import TYPE_CHECKING
 
-import dask
 import pytest
 from tiled.catalog import in_memory
 from tiled.client import Context, from_context
@@ -61,8 +60,7 @@ def client(tmp_path_factory):
     """One server for a module: its catalog takes seconds to make."""
     written, readable = tmp_path_factory.mktemp("written"), tmp_path_factory.getbasetemp()
     catalog = in_memory(writable_storage=[str(written)], readable_storage=[str(readable)])
-    # Tiled's adapters compute with Dask, whose threads would outlive a test.
-    with dask.config.set(scheduler="synchronous"), Context.from_app(build_app(catalog)) as context:
+    with Context.from_app(build_app(catalog)) as context:
         yield from_context(context)
 
 

@@ -41,7 +41,9 @@ def test_a_place_that_cannot_be_used_is_named(tmp_path):
         JournalDirectory(tmp_path / "file" / "journal")
 
 
-@pytest.mark.parametrize("uid", ["", ".", "..", "../../etc/passwd", "a/b", "ü" * 300, "x" * 300, "\ud800", "A\x00B"])
+@pytest.mark.parametrize(
+    "uid", ["", ".", "..", "../../etc/passwd", "a/b", "ü" * 300, "x" * 300, "\ud800", "A\x00B"]
+)
 def test_any_uid_has_a_file_inside_the_folder(directory, uid):
     path = journal(directory, uid) if uid != "\ud800" else directory.create(header("surrogate")).path
     assert path.parent == directory.path

@@ -62,7 +62,7 @@ def test_nan_comes_back():
     assert math.isnan(round_trip(math.nan))
 
 
-@pytest.mark.parametrize("scalar", [np.int8(-3), np.uint64(2**64 - 1), np.float32(0.1), np.bool_(True)])  # noqa: FBT003
+@pytest.mark.parametrize("scalar", [np.int8(-3), np.uint64(2**64 - 1), np.float32(0.1), np.bool_(True)])
 def test_numpy_scalar_keeps_its_dtype(scalar):
     back = round_trip(scalar)
     assert back == scalar

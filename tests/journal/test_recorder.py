@@ -69,7 +69,10 @@ def test_a_resource_that_names_no_run_goes_to_every_run(recorder, opened):
     resource = {"uid": "r", "spec": "NPY_SEQ", "root": "/", "resource_path": "x", "resource_kwargs": {}}
     datum = {"datum_id": "r/0", "resource": "r", "datum_kwargs": {}}
     record(recorder, [one[0], two[0], ("resource", resource), ("datum", datum)])
-    assert [[name for name, _ in read(path)] for path in opened] == [["start", "resource"], ["start", "resource", "datum"]]
+    assert [[name for name, _ in read(path)] for path in opened] == [
+        ["start", "resource"],
+        ["start", "resource", "datum"],
+    ]
 
 
 def test_a_run_repeated_adds_nothing(recorder, opened, directory):

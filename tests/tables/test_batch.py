@@ -17,7 +17,7 @@ def event(seq_num, **data):
         "seq_num": seq_num,
         "time": 100.0 + seq_num,
         "data": data,
-        "timestamps": {key: 50.0 + seq_num for key in data},
+        "timestamps": dict.fromkeys(data, 50.0 + seq_num),
         "filled": {},
     }
 
@@ -41,7 +41,11 @@ def test_pages_stay_columns_and_rows_keep_their_order():
         "timestamps": {"n": [52.0, 53.0], "x": [52.0, 53.0]},
         "filled": {},
     }
-    table = build([page_of([event(1, n=1, x=1.5)]), page, page_of([event(4, n=4, x=4.5)])], schema_for(KEYS, Hints()), KEYS)
+    table = build(
+        [page_of([event(1, n=1, x=1.5)]), page, page_of([event(4, n=4, x=4.5)])],
+        schema_for(KEYS, Hints()),
+        KEYS,
+    )
     assert table["seq_num"].to_pylist() == table["n"].to_pylist() == [1, 2, 3, 4]
     assert rows_of(page) == 2
 

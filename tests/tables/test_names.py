@@ -18,13 +18,39 @@ def assert_safe(names):
 
 
 def test_ordinary_names_stay():
-    keys = ["det", "motor_setpoint", "I0", "a.b", "with space", "größe", "x-y", "a:b", *sorted(RESERVED_WORDS)[:5]]
+    keys = [
+        "det",
+        "motor_setpoint",
+        "I0",
+        "a.b",
+        "with space",
+        "größe",
+        "x-y",
+        "a:b",
+        *sorted(RESERVED_WORDS)[:5],
+    ]
     assert column_names(keys) == {key: key for key in keys}
     assert_safe(column_names(keys))
 
 
 def test_others_are_renamed_apart():
-    keys = ["time", "seq_num", "rejected", "internal", "A", "a", "", "1", "_x", "x;y", "x'y", "x/y", "x_y", "ts_A", "k" * 80]
+    keys = [
+        "time",
+        "seq_num",
+        "rejected",
+        "internal",
+        "A",
+        "a",
+        "",
+        "1",
+        "_x",
+        "x;y",
+        "x'y",
+        "x/y",
+        "x_y",
+        "ts_A",
+        "k" * 80,
+    ]
     names = column_names(keys)
     assert list(names) == keys
     assert names["time"] == "time_"

@@ -29,7 +29,11 @@ def test_columns_come_in_the_order_of_the_descriptor_then_timestamps():
 
 
 def test_hints_widen_and_add():
-    hints = Hints({"count": pa.float64(), "level": pa.int8()}, {"image": pa.list_(pa.list_(pa.float64()))}, rejected=True)
+    hints = Hints(
+        {"count": pa.float64(), "level": pa.int8()},
+        {"image": pa.list_(pa.list_(pa.float64()))},
+        rejected=True,
+    )
     schema = schema_for(KEYS, hints)
     types = {field.name: field.type for field in schema.arrow}
     assert types["count"] == pa.float64()
@@ -57,6 +61,9 @@ def test_a_table_that_cannot_hold_the_rows_is_not():
 
 
 def test_hints_merge_to_the_wider():
-    one, two = Hints({"a": pa.int8(), "b": pa.float32()}), Hints({"a": pa.float64()}, {"c": pa.int8()}, rejected=True)
+    one, two = (
+        Hints({"a": pa.int8(), "b": pa.float32()}),
+        Hints({"a": pa.float64()}, {"c": pa.int8()}, rejected=True),
+    )
     assert one.merge(two) == Hints({"a": pa.float64(), "b": pa.float32()}, {"c": pa.int8()}, rejected=True)
     assert Hints().merge(one) == one

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from tilewright.journal import Unencodable
 from tilewright.tables.values import convert, wider
 
-BOOL, I2, I8, U8, F4, F8, TEXT = pa.bool_(), pa.int16(), pa.int64(), pa.uint64(), pa.float32(), pa.float64(), pa.string()
+BOOL, I2, I8, U8, F4, F8, TEXT = (
+    pa.bool_(),
+    pa.int16(),
+    pa.int64(),
+    pa.uint64(),
+    pa.float32(),
+    pa.float64(),
+    pa.string(),
+)
 
 FITS = [
     ([1.5, 2, None, math.inf], F8),

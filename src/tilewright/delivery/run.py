@@ -225,7 +225,9 @@ class RunDelivery:
         known = self._hints.get(plan.key, Hints())
         self._hints[plan.key] = known.merge(hints)
         if self._hints[plan.key] == known:
-            raise FinalError(f"run {self.uid}, stream {plan.key}: no schema was found that holds its values: {hints}")
+            raise FinalError(
+                f"run {self.uid}, stream {plan.key}: no schema was found that holds its values: {hints}"
+            )
 
     def _send_array(self, stream: _Stream, key: str, array: ExternalArray) -> None:
         remote = stream.arrays.setdefault(key, RemoteArray((*stream.path, key.replace("/", "_"))))
