@@ -334,3 +334,14 @@ for name, doc in pickle.load(sys.stdin.buffer):
     )
     assert done.returncode == 0, done.stderr.decode()
     assert_readable(catalog, documents)
+
+
+def test_a_run_cut_off_is_in_the_catalogs_table(writer, catalog):
+    documents = simple_run(events=5)[:-2]
+    write(writer, documents)
+    writer.end_runs()
+    assert writer.flush(30)
+    (row,) = catalog.table().to_dict("records")
+    assert row["streams"] == ["primary"]
+    assert row["events"] == 4
+    assert row["exit_status"] is None

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 
 _SUMMARY = (
     "{uid: start.uid, scan_id: start.scan_id, plan_name: start.plan_name, time: start.time, "
-    "stop_time: stop.time, exit_status: stop.exit_status, num_events: stop.num_events}"
+    "stop_time: stop.time, exit_status: stop.exit_status, num_events: stop.num_events || tilewright.rows}"
 )
-"""What is asked of each run for its row in `Catalog.table`, as a JMESPath expression."""
+"""What is asked of each run for its row in `Catalog.table`, as a JMESPath expression.
+
+A run that was cut off has no stop document; what its writer counted tells its streams and events.
+"""
 
 _SHOWN = 5
 """Runs that a message names."""
@@ -148,7 +151,7 @@ class Catalog(Container):
             Index 0…n-1, so that ``table.iloc[-1]`` is ``catalog[-1]`` and uid is a column like the others.
             Columns: uid, scan_id (Int64), plan_name, time (of the start, timestamps in UTC), duration
             (timedelta; NaT without a stop document), exit_status (None without), streams (list of names, primary
-            first), events (Int64, of all streams together; NA without).
+            first), events (Int64, of all streams together; NA where nobody counted them).
 
         Raises
         ------

@@ -28,6 +28,7 @@ INTERVAL = 0.2
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds to wait after a failure, doubled each time from the first to the last."""
+CLOSE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -135,11 +136,13 @@ class Worker:
         return Status(self._reachable, self._last_error, uids, dict(self._failed), size)
 
     def close(self) -> None:
-        """Stop the thread after what it is at; journals not yet delivered stay for the next time."""
+        """Stop the thread after the request it is at; journals not yet delivered stay for the next time.
+
+        A server that does not answer is waited for a little, and then the thread is left to end by itself.
+        """
         self._closing = True
         self._wake.set()
-        self._thread.join()
-        self._remote.close()
+        self._thread.join(CLOSE_SECONDS)
 
     def _adopt_left_behind(self) -> None:
         """Take over journals for this catalog whose writer is gone."""
@@ -164,6 +167,7 @@ class Worker:
             self._wake.clear()
         for run in self._runs.values():
             self._let_go(run)
+        self._remote.close()
 
     def _pause(self, busy: bool) -> float | None:  # noqa: FBT001 - private
         """Return how long to wait: a flush or a new run ends it early."""
