@@ -41,7 +41,7 @@ class Stream(CompositeClient):
 
     @property
     def descriptor(self) -> dict[str, Any]:
-        """The stream's first event descriptor, without its name and its run."""
+        """The stream's first event descriptor; Bluesky's writer leaves out its name and its run."""
         return {key: value for key, value in self.metadata.items() if key != "_config_updates"}
 
     @property
@@ -65,7 +65,9 @@ class Stream(CompositeClient):
             for device, settings in (descriptor.get("configuration") or {}).items()
             for key, value in (settings.get("data") or {}).items()
         ]
-        return pd.DataFrame(rows, columns=["device", "key", "value", "timestamp", "since"])
+        # As objects, or pandas would make floats of ints that stand beside floats.
+        frame = pd.DataFrame(rows, columns=["device", "key", "value", "timestamp", "since"], dtype=object)
+        return frame.astype({"device": "str", "key": "str", "timestamp": "float64", "since": "float64"})
 
     def table(
         self, columns: str | Iterable[str] | None = None, *, timestamps: bool = False, attempts: bool = False

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.remote import ARROW_FILE, FateUnknownError, NotThereError, Path, Remote
+from tilewright.documents import to_json
 from tilewright.tables import MAX_COLUMNS, TABLE, Hints, Schema
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class RemoteArray:
             node = remote.create(
                 self.path,
                 source.structure_family,
-                metadata=array.metadata,
+                metadata=to_json(array.metadata)[0],
                 specs=[],
                 data_source=body,
                 access_tags=access_tags,
@@ -206,4 +207,5 @@ class RemoteArray:
 
 
 def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:
-    return {**asdict(source), "management": "external", "assets": [asdict(asset) for asset in assets]}
+    described = to_json(asdict(source))[0]  # its parameters are whatever the documents said
+    return {**described, "management": "external", "assets": [asdict(asset) for asset in assets]}
