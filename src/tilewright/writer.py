@@ -41,7 +41,7 @@ class TiledWriter:
         the platform's user state folder.
     on_stop
         `"wait"`: the call for a stop document returns when the run is readable, but after `stop_timeout` at the
-        latest. `"return"`: it returns at once.
+        latest, or when the server turns out not to be there. `"return"`: it returns at once.
     stop_timeout
         Seconds.
     strict
@@ -95,12 +95,15 @@ class TiledWriter:
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Record one document."""
+        if not self._close_at_exit.alive:
+            self._refuse(name)
+            return
         try:
             ended = self._recorder.record(getattr(name, "name", name), doc)
         except Exception as error:
             if self._strict:
                 raise
-            logger.error("A %s document was not recorded: %s", name, error)  # noqa: TRY400 - no traceback: see strict
+            logger.error("A document (%s) was not recorded: %s", name, error)  # noqa: TRY400 - no traceback: see strict
             return
         if ended is not None:
             self._finish(ended.path)
@@ -111,7 +114,10 @@ class TiledWriter:
         return self._directory.path
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the server has every document given so far; False if not within `timeout` seconds."""
+        """Wait until the server has every document given so far.
+
+        False if it has not within `timeout` seconds, or if it refused a run (see `status`).
+        """
         return self._worker.flush(timeout)
 
     def status(self) -> Status:
@@ -164,12 +170,16 @@ class TiledWriter:
     def _finish(self, path: Path) -> None:
         self._worker.ended(path)
         if self._stop_timeout is not None and not self._worker.wait(path, self._stop_timeout):
-            logger.warning(
-                "The run is safe in %s and not readable yet, after %.0f s (%s); delivery goes on.",
-                path,
-                self._stop_timeout,
-                self.status().last_error or "the server is slow",
-            )
+            reason = self.status().last_error or f"the server is slow, {self._stop_timeout:g} s are over"
+            logger.warning("The run is safe in %s and not readable yet (%s); delivery goes on.", path, reason)
+
+    def _refuse(self, name: str) -> None:
+        """Say, once for a run, that a closed writer records nothing."""
+        reason = "the writer is closed: unsubscribe it, or make a new one"
+        if self._strict:
+            raise InputError(f"a document ({name}) was not recorded: {reason}")
+        if getattr(name, "name", name) == "start":
+            logger.error("A run is not recorded: %s", reason)
 
 
 def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
@@ -190,7 +200,7 @@ def _close(recorder: Recorder, worker: Worker, timeout: float | None) -> bool:
     recorder.close()
     done = worker.flush(timeout)
     worker.close()
-    return done and not worker.status().waiting
+    return done
 
 
 def _translator(normalizer: Any) -> Callable[[Options], Any] | None:

@@ -55,14 +55,14 @@ def test_waiting_journals_come_oldest_first(directory):
     assert directory.waiting() == [old, young]
     directory.archive(old)
     assert directory.waiting() == [young]
-    assert directory.find("old") == directory.delivered / old.name
-    assert directory.find("young") == young
-    assert directory.find("never") is None
+    assert directory.find("old", None) == directory.delivered / old.name
+    assert directory.find("young", None) == young
+    assert directory.find("never", None) is None
 
 
 def test_a_delivered_journal_that_is_reopened_waits_again(directory):
     directory.archive(journal(directory, "run"))
-    writer = directory.reopen(directory.find("run"))
+    writer = directory.reopen(directory.find("run", None))
     assert directory.waiting() == [writer.path]
     writer.close()
 
@@ -96,3 +96,11 @@ def test_tells_whether_a_journal_is_being_written(directory):
         assert directory.is_recording(writer.path)
     writer.close()
     assert not directory.is_recording(writer.path)
+
+
+def test_one_run_may_be_on_its_way_to_two_catalogs(directory):
+    paths = [directory.create(header("run", catalog)) for catalog in ("http://one", "http://two", None)]
+    assert len({writer.path for writer in paths}) == 3
+    for writer, catalog in zip(paths, ("http://one", "http://two", None), strict=True):
+        writer.close()
+        assert directory.find("run", catalog) == writer.path

@@ -17,7 +17,7 @@ def opened():
 
 @pytest.fixture
 def recorder(directory, opened):
-    recorder = Recorder(directory, "http://catalog", opened.append)
+    recorder = Recorder(directory, "http://catalog", lambda path, uid: opened.append(path))
     yield recorder
     recorder.end_runs()
     recorder.close()
@@ -58,9 +58,9 @@ def test_a_document_is_recorded_as_it_was_when_it_came(recorder, opened):
 
 def test_a_document_of_no_run_is_refused_by_name(recorder):
     documents = simple_run()
-    with pytest.raises(InputError, match="a event document belongs to no run being recorded: descriptor is"):
+    with pytest.raises(InputError, match="it belongs to no run being recorded: descriptor is"):
         recorder.record(*next(d for d in documents if d[0] == "event"))
-    with pytest.raises(InputError, match="a surprise document belongs to no run"):
+    with pytest.raises(InputError, match="it belongs to no run"):
         recorder.record("surprise", {"uid": "x"})
 
 
@@ -87,7 +87,7 @@ def test_a_run_cut_short_goes_on_where_it_was(recorder, opened, directory):
     documents = simple_run(events=5)
     record(recorder, documents[:4])
     recorder.end_runs()
-    again = Recorder(directory, "http://catalog", opened.append)
+    again = Recorder(directory, "http://catalog", lambda path, uid: opened.append(path))
     (ended,) = record(again, documents)
     again.close()
     assert read(ended.path) == documents

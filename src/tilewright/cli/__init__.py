@@ -5,27 +5,44 @@ Errors that a user can do something about are one line and exit status 1; `--ver
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command
 
 from tilewright.cli import demo, reading, replay, serving
 from tilewright.errors import TilewrightError
+
+VERBOSE = "--verbose"
+
+
+class RunCommand(TyperCommand):
+    """A command that takes a run, which may be a negative number: -1 is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse with a blank before each negative number, which `int` passes over and the parser of options does not."""
+        return super().parse_args(ctx, [re.sub(r"^(?=-\d+$)", " ", argument) for argument in args])
+
 
 app = typer.Typer(
     name="tilewright",
     help="Record Bluesky documents into a Tiled server, and read them back as tables.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,  # would take [name, document] in a help text for markup
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)
 app.command()(serving.serve)
 app.command()(replay.replay)
 app.command()(reading.runs)
-app.command()(reading.show)
-app.command()(reading.table)
+app.command(cls=RunCommand)(reading.show)
+app.command(cls=RunCommand)(reading.table)
 
 
 def _print_version(wanted: bool) -> None:
@@ -36,8 +53,8 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    verbose: bool = typer.Option(False, "--verbose", help="Show the traceback of an error."),
-    show_version: bool = typer.Option(
+    _verbose: bool = typer.Option(False, VERBOSE, help="Show the traceback of an error, and the log."),
+    _version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
@@ -45,13 +62,22 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; `arguments` are those of the process unless given."""
+    """Run the command line; `arguments` are those of the process unless given. Ends with `SystemExit`, as commands do."""
     given = sys.argv[1:] if arguments is None else arguments
-    verbose = "--verbose" in given
+    verbose = VERBOSE in given
+    # What the log warns of, an error says in its one line too; without any handler Python would print both.
+    logging.getLogger("tilewright").addHandler(logging.StreamHandler() if verbose else logging.NullHandler())
     try:
-        app(args=[argument for argument in given if argument != "--verbose"], prog_name="tilewright")
-    except (TilewrightError, OSError) as error:
+        get_command(app)(args=[argument for argument in given if argument != VERBOSE], prog_name="tilewright")
+    except Exception as error:
         if verbose:
             raise
-        typer.echo(f"tilewright: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"tilewright: {_one_line(error)}", err=True)
         sys.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, (TilewrightError, OSError)):
+        return text
+    return f"unexpected {type(error).__name__}: {text or 'no message'} ({VERBOSE} shows where)"

@@ -1,21 +1,27 @@
-"""What several commands share: which catalog is meant, and which run."""
+"""What several commands share: which catalog is meant and which run; what it is printed to."""
 
 from __future__ import annotations
 
-import os
+import signal
+import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.errors import NotFoundError
+from tilewright.errors import NotFoundError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import Console
+
 CATALOG_VARIABLE = "TILEWRIGHT_CATALOG"
 DEFAULT_DIRECTORY = Path("tilewright_data")
+PIPED_WIDTH = 140
+"""Columns of a tree that is not printed to a terminal."""
 
 CatalogOption = Annotated[
     str,
@@ -38,7 +44,9 @@ def opened(catalog: str) -> Iterator[Any]:
     """Open the catalog for reading; close it at the end."""
     from tilewright.clients import open_catalog  # noqa: PLC0415 - slow to import; --help must not wait
 
-    with open_catalog(catalog) as runs:
+    with _advised():
+        runs = open_catalog(catalog)
+    with runs:
         yield runs
 
 
@@ -50,8 +58,24 @@ def writable(catalog: str) -> Iterator[Any]:
         return
     from tilewright.server import serve  # noqa: PLC0415 - slow to import; --help must not wait
 
-    with serve(Path(catalog), announce=False) as server:
+    with _advised():
+        server = serve(Path(catalog), announce=False)
+    with server:
         yield server
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    """Add to an error about a catalog what can be done about it on the command line."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(f"{error} Name one with --catalog, or with {CATALOG_VARIABLE}.") from error
+    except SetupError as error:
+        raise SetupError(
+            f"{error} A server that runs is reached by the address and key it printed:"
+            " --catalog 'http://…?api_key=…'."
+        ) from error
 
 
 def is_address(catalog: str) -> bool:
@@ -83,6 +107,42 @@ def find_run(runs: Any, name: str) -> Any:
         return runs[name]  # digits may be the beginning of a uid
 
 
-def default_catalog() -> str:
-    """Return the catalog of commands that are given none."""
-    return os.environ.get(CATALOG_VARIABLE, str(DEFAULT_DIRECTORY))
+@contextmanager
+def stopped_by(*numbers: signal.Signals) -> Iterator[threading.Event]:
+    """Yield an event that these signals set, the first time, instead of tearing what is under way.
+
+    A second time they do what they did before: whoever does not want to wait need not.
+    """
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def on_signal(_number: int, _frame: object) -> None:
+        restore()
+        stop.set()
+
+    for number in numbers:
+        signal.signal(number, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "run"), counted(1000, "row")
+    ('1 run', '1,000 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def console() -> Console:
+    """Return where to print a tree."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, RunArgument, find_run, opened
+from tilewright.cli.common import (
+    DEFAULT_DIRECTORY,
+    CatalogOption,
+    RunArgument,
+    console,
+    counted,
+    find_run,
+    opened,
+)
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,89 +28,106 @@ _WRITERS = {".csv": "to_csv", ".parquet": "to_parquet"}
 def runs(
     catalog: CatalogOption = str(DEFAULT_DIRECTORY),
     *,
-    since: Annotated[str | None, typer.Option(help="Runs that started then or later, such as 2026-01-31.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Runs that started then or later (UTC), such as 2026-01-31.")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Runs that started before.")] = None,
     plan: Annotated[str | None, typer.Option(help="Runs of this plan, such as scan.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 50,
 ) -> None:
-    """List the runs, one line each; the latest last."""
+    """List the runs, one line each; the latest last.
+
+    On a terminal, uids are cut to what is enough to name a run; piped, they are whole.
+    """
     filters: dict[str, Any] = {} if plan is None else {"plan_name": plan}
     with opened(catalog) as found:
         table = found.table(since=since, until=until, limit=limit, **filters)
     if table.empty:
-        typer.echo(f"No runs in {catalog}." if not (plan or since or until) else f"No such runs in {catalog}.")
+        typer.echo(f"No such runs in {catalog}." if plan or since or until else f"No runs in {catalog}.")
         return
-    table["time"] = table["time"].dt.tz_convert(None).dt.strftime("%Y-%m-%d %H:%M:%S")
-    table["duration"] = table["duration"].dt.total_seconds().round(1)
-    table["streams"] = table["streams"].map(", ".join)
-    renamed = table.rename(columns={"time": "start (UTC)", "duration": "seconds"})
-    typer.echo(renamed.astype(object).where(renamed.notna(), "").to_string(index=False, justify="left"))
+    typer.echo(_runs_text(table))
+    if len(table) == limit:
+        typer.echo(f"These are the latest {limit}; --limit shows more.", err=True)
 
 
 def show(run: RunArgument, catalog: CatalogOption = str(DEFAULT_DIRECTORY)) -> None:
     """Show a run: its metadata, its streams and the files behind it."""
-    from rich.console import Console  # noqa: PLC0415 - only here is it worth its import
+    from tilewright.cli.printing import file_lines, run_tree  # noqa: PLC0415 - slow to import
 
     with opened(catalog) as found:
         item = find_run(found, run)
-        Console(soft_wrap=True).print(run_tree(item))
+        console().print(run_tree(item, documents=True))
         assets = item.assets()
-    columns = ["stream", "data_key", "mimetype", "path"]
-    typer.echo("\nFiles\n" + (assets[columns].to_string(index=False) if len(assets) else "none"))
+    files = assets.assign(
+        node=assets["stream"] + "/" + assets["data_key"],
+        kind=assets["mimetype"],
+        file=assets["path"].fillna(assets["uri"]),
+    )
+    typer.echo("\n".join(["", "Files", *(file_lines(files) if len(files) else ["none"])]))
 
 
 def table(
     run: RunArgument,
-    stream: Annotated[str, typer.Argument(help="Name of the stream.")] = "primary",
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="Name of the stream.")] = "primary",
     catalog: CatalogOption = str(DEFAULT_DIRECTORY),
     *,
     columns: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="With the ts_ columns.")] = False,
-    attempts: Annotated[bool, typer.Option("--attempts", help="With rows that a rewound plan repeated.")] = False,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="With rows that a rewound plan repeated.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="Write to this file: .csv or .parquet.")] = None,
 ) -> None:
-    """Print the rows of a stream, or write them to a file."""
+    """Print the rows of a stream, or write them to a file.
+
+    Printed times are UTC to the millisecond; a file holds them as they are stored, in seconds since 1970.
+    """
+    from tilewright.cli.printing import rows_text  # noqa: PLC0415 - slow to import
+
     if output is not None:
         _check_output(output)
     wanted = None if columns is None else [name.strip() for name in columns.split(",")]
     with opened(catalog) as found:
         item = find_run(found, run)
         rows = item.table(stream, columns=wanted, timestamps=timestamps, attempts=attempts)
+        data_keys = item[stream].data_keys
     if output is None:
-        typer.echo(rows.to_string(index=False))
+        typer.echo(rows_text(rows, data_keys))
     else:
         _write(rows, output)
 
 
-def run_tree(run: Any) -> Any:
-    """Return a run as a tree to print: metadata and, below, its streams with their columns and arrays."""
-    from rich.markup import escape  # noqa: PLC0415 - as above
-    from rich.pretty import Pretty  # noqa: PLC0415 - as above
-    from rich.tree import Tree  # noqa: PLC0415 - as above
+def _runs_text(table: pd.DataFrame) -> str:
+    """Return the table of runs as text; streams last, for there may be many."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
 
-    tree = Tree(escape(repr(run)))
-    for name in ("start", "stop"):
-        document = getattr(run, name)
-        branch = tree.add(name if document else f"{name}: none")
-        if document:
-            branch.add(Pretty(dict(document), expand_all=False))
-    for note in run.notes:
-        tree.add(escape(f"note: {note}"))
-    for stream in run.streams:
-        branch = tree.add(escape(f"stream {stream}"))
-        for key, spec in run[stream].data_keys.items():
-            kind = spec.get("dtype_numpy") or spec.get("dtype")
-            shape = f" {tuple(spec['shape'])}" if spec.get("shape") else ""
-            place = " in files" if "external" in spec else ""
-            branch.add(escape(f"{key}: {kind}{shape}{place}"))
-    return tree
+    from tilewright.cli.printing import aligned  # noqa: PLC0415
+
+    shown = table.assign(
+        uid=table["uid"].str[:8] if sys.stdout.isatty() else table["uid"],
+        time=table["time"].dt.strftime("%Y-%m-%d %H:%M:%S"),
+        duration=table["duration"].dt.total_seconds().round(1),
+        streams=table["streams"].map(", ".join),
+    )
+    headings = {
+        "uid": "uid",
+        "scan_id": "scan_id",
+        "plan_name": "plan",
+        "time": "start (UTC)",
+        "duration": "seconds",
+        "exit_status": "exit",
+        "events": "events",
+        "streams": "streams",
+    }
+    cells = [["-" if pd.isna(cell) else str(cell) for cell in shown[name]] for name in headings]
+    return aligned([list(headings.values()), *zip(*cells, strict=True)])
 
 
 def _check_output(output: Path) -> None:
     if output.suffix not in _WRITERS:
         raise InputError(f"cannot write {output}: expected a name that ends in {' or '.join(_WRITERS)}")
     if not output.parent.is_dir():
-        raise InputError(f"cannot write {output}: there is no directory {output.parent}")
+        raise InputError(f"cannot write {output}: there is no directory {output.parent}; make it first")
 
 
 def _write(rows: pd.DataFrame, output: Path) -> None:
@@ -112,4 +138,4 @@ def _write(rows: pd.DataFrame, output: Path) -> None:
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
-    typer.echo(f"{len(rows)} rows written to {output}")
+    typer.echo(f"{counted(len(rows), 'row')} written to {output}")

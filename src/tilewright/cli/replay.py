@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, writable
+from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, counted, stopped_by, writable
 from tilewright.errors import InputError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import threading
+    from collections.abc import Iterator
 
     from rich.progress import Progress
 
-    from tilewright.documents import Document
+    from tilewright.journal import JournalReader
+    from tilewright.sources import DocumentFile
     from tilewright.writer import TiledWriter
+
+POLL = 0.2
+PATIENCE = 5.0
+"""Seconds that the server may be away before replaying gives up."""
+INTERRUPTED = 130
+"""Exit status that shells give what Ctrl-C ended."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been read so far."""
+
+    documents: int = 0
+    runs: int = 0
+    problems: list[str] = field(default_factory=list)
+    """What could not be read or recorded, one sentence each, with its place."""
 
 
 def replay(
@@ -34,44 +55,89 @@ def replay(
 
     What is there already is not written twice: a replay that was cut short can be repeated.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - slow
+    for path in files:
+        _check_readable(path)
+    with stopped_by(signal.SIGINT) as stop:
+        try:
+            tallies, failed = _replay(files, catalog, stop)
+        except KeyboardInterrupt:
+            typer.echo("tilewright: interrupted; repeat the command to carry on", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+    for path, tally in tallies.items():
+        typer.echo(f"{path}: {counted(tally.documents, 'document')}, {counted(tally.runs, 'run')}")
+    problems = [problem for tally in tallies.values() for problem in tally.problems]
+    problems += [f"run {uid}: {reason}" for uid, reason in failed.items()]
+    if problems:
+        more = (
+            f" ({counted(len(problems), 'problem')} in all, this is the first)" if len(problems) > 1 else ""
+        )
+        raise InputError(f"{problems[0]}{more}; all else is in the catalog")
+
+
+def _replay(
+    files: list[Path], catalog: str, stop: threading.Event
+) -> tuple[dict[Path, _Tally], dict[str, str]]:
+    """Replay all files; return what was read of each, and why the runs failed that did, by uid.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If `stop` is set: journals and server are closed in good order first.
+    TransientError
+        If the server cannot be reached.
+    """
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import Progress  # noqa: PLC0415
 
     from tilewright.writer import TiledWriter  # noqa: PLC0415 - slow to import
 
-    for path in files:
-        _check_readable(path)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
-    with writable(catalog) as target, TiledWriter(target, on_stop="return", strict=True) as writer:
-        refused: list[str] = []
-        with Progress(*columns) as progress:
-            counts = {path: _record(path, writer, progress, refused) for path in files}
-            _deliver(writer, progress)
-        status = writer.status()
-    for path, (documents, runs) in counts.items():
-        typer.echo(f"{path}: {documents} documents, {runs} runs")
-    for uid, reason in status.failed.items():
-        refused.append(f"run {uid}: {reason}")
-    if refused:
-        raise InputError(f"{len(refused)} refused; the first: {refused[0]}")
+    _heed(stop)
+    console = Console(stderr=True)
+    tallies = {path: _Tally() for path in files}
+    with writable(catalog) as target:
+        writer = TiledWriter(target, on_stop="return", strict=True)
+        try:
+            with Progress(console=console, disable=not console.is_terminal) as progress:
+                for path, tally in tallies.items():
+                    _record(path, writer, tally, progress, stop)
+                _deliver(writer, progress, stop)
+            return tallies, writer.status().failed
+        finally:
+            writer.close(timeout=0)  # what still waits is in the journals
 
 
-def _record(path: Path, writer: TiledWriter, progress: Progress, refused: list[str]) -> tuple[int, int]:
-    """Give the documents of a file to the writer; return how many documents and runs there were."""
-    with _documents(path) as (documents, size, position):
-        task = progress.add_task(path.name, total=size, unit="bytes")
-        count = runs = 0
-        for name, doc in documents:
-            count, runs = count + 1, runs + (name == "start")
-            try:
-                writer(name, doc)
-            except InputError as error:
-                refused.append(f"{path}, document {count}: {error}")
-            progress.update(task, completed=position())
-        progress.update(task, completed=size)
-    return count, runs
+def _heed(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
-def _deliver(writer: TiledWriter, progress: Progress) -> None:
+def _record(
+    path: Path, writer: TiledWriter, tally: _Tally, progress: Progress, stop: threading.Event
+) -> None:
+    """Give the documents of a file to the writer; what stands before a fault in the file is good."""
+    try:
+        with _opened(path) as source:
+            task = progress.add_task(path.name, total=path.stat().st_size)
+            for name, doc in source:
+                _heed(stop)
+                _give(writer, name, doc, path, tally)
+                progress.update(task, completed=source.position)
+            progress.update(task, completed=source.position)
+            tally.problems += [f"{path}: {damage}" for damage in getattr(source, "damage", ())]
+    except InputError as error:
+        tally.problems.append(str(error))
+
+
+def _give(writer: TiledWriter, name: str, doc: dict[str, Any], path: Path, tally: _Tally) -> None:
+    tally.documents += 1
+    tally.runs += name == "start"
+    try:
+        writer(name, doc)
+    except InputError as error:
+        tally.problems.append(f"{path}, document {tally.documents}: {error}")
+
+
+def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> None:
     """Wait until the server has everything.
 
     Raises
@@ -79,38 +145,43 @@ def _deliver(writer: TiledWriter, progress: Progress) -> None:
     TransientError
         If the server cannot be reached; the journals keep what waits.
     """
-    task = progress.add_task("delivering", total=len(writer.status().waiting), unit="runs")
     total = len(writer.status().waiting)
+    task = progress.add_task(f"delivering {counted(total, 'run')}", total=total)
     writer.end_runs()
-    while not writer.flush(timeout=0.2):
+    give_up_at = time.monotonic() + PATIENCE
+    while not writer.flush(timeout=POLL):
+        _heed(stop)
         status = writer.status()
-        progress.update(task, total=total, completed=total - len(status.waiting))
-        if status.reachable is False:
+        progress.update(task, completed=total - len(status.waiting))
+        if status.reachable is not False:
+            give_up_at = time.monotonic() + PATIENCE
+        elif time.monotonic() > give_up_at:
+            waiting = counted(len(status.waiting), "run")
             raise TransientError(
-                f"{status.last_error}. Nothing is lost: {len(status.waiting)} runs wait in {writer.journal}; replay"
-                " again when the server is back."
+                f"{status.last_error}. Nothing is lost: {waiting} in {writer.journal}; repeat the command when the"
+                " server is back."
             )
     progress.update(task, completed=total)
 
 
 @contextmanager
-def _documents(path: Path) -> Iterator[tuple[Iterator[Document], int, Callable[[], int]]]:
-    """Open a file of documents or a journal; yield its documents, its size, and how far it has been read."""
+def _opened(path: Path) -> Iterator[DocumentFile | JournalReader]:
+    """Open a file of documents, or a journal; either is iterated over and knows its position, in bytes."""
     from tilewright.journal import JournalReader, is_journal  # noqa: PLC0415 - slow to import
     from tilewright.sources import document_file  # noqa: PLC0415
 
-    if not is_journal(path):
-        file = document_file(path)
-        yield iter(file), file.size_bytes, lambda: file.position
-        return
-    with JournalReader(path) as reader:
-        yield iter(reader), reader.size(), lambda: reader.position
-        for damage in reader.damage:
-            typer.echo(f"{path}: {damage}", err=True)
+    if is_journal(path):
+        with JournalReader(path) as reader:
+            yield reader
+    else:
+        yield document_file(path)
 
 
 def _check_readable(path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-
-
+    """Tell of a name that was mistyped before anything is replayed."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(
+            f"cannot replay {path}: {error.strerror}; give files of documents, or journals"
+        ) from error

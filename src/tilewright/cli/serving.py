@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
-import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tilewright.cli.common import DEFAULT_DIRECTORY
+from tilewright.cli.common import CATALOG_VARIABLE, DEFAULT_DIRECTORY, stopped_by
 from tilewright.errors import InputError
+
+if TYPE_CHECKING:
+    from tilewright.server import EmbeddedServer
 
 
 def serve(
@@ -20,7 +22,8 @@ def serve(
     *,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Default: any that is free.")] = None,
     api_key: Annotated[
-        str | None, typer.Option(envvar="TILEWRIGHT_API_KEY", help="Letters and digits. Default: a random one.")
+        str | None,
+        typer.Option(envvar="TILEWRIGHT_API_KEY", help="Letters and digits. Default: a random one."),
     ] = None,
     readable: Annotated[
         list[Path] | None, typer.Option(help="A directory of detector files to read from. May be repeated.")
@@ -32,18 +35,24 @@ def serve(
     """Serve a directory until Ctrl-C or SIGTERM."""
     if config is not None and (directory is not None or readable):
         raise InputError("--config says itself what to serve: give it without DIRECTORY and --readable")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    from tilewright.server import serve as start  # noqa: PLC0415 - slow to import
-    from tilewright.server import serve_config  # noqa: PLC0415
+    with stopped_by(signal.SIGINT, signal.SIGTERM) as stop:
+        with _started(directory, port, api_key, readable, config) as server:
+            typer.echo(f"For other commands: export {CATALOG_VARIABLE}='{server.uri}'\nStop it with Ctrl-C.")
+            stop.wait()
+        typer.echo("Stopped.")
+
+
+def _started(
+    directory: Path | None,
+    port: int | None,
+    api_key: str | None,
+    readable: list[Path] | None,
+    config: Path | None,
+) -> EmbeddedServer:
+    from tilewright.server import serve, serve_config  # noqa: PLC0415 - slow to import
 
     if config is not None:
-        server = serve_config(config, api_key=api_key, port=port)
-    else:
-        place = directory or DEFAULT_DIRECTORY
-        server = start(place, api_key=api_key, port=port or 0, readable_storage=readable or None)
-    with server:
-        typer.echo("Stop it with Ctrl-C.")
-        stop.wait()
-    typer.echo("Stopped.")
+        return serve_config(config, api_key=api_key, port=port)
+    return serve(
+        directory or DEFAULT_DIRECTORY, api_key=api_key, port=port or 0, readable_storage=readable or None
+    )

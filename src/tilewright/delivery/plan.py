@@ -121,7 +121,7 @@ class RunPlan:
         try:
             self._consume(name, doc)
         except (KeyError, TypeError, AttributeError, InputError) as error:
-            self._note(f"a {name} document was set aside: {type(error).__name__}: {error}")
+            self._note(f"a document ({name}) was set aside: {type(error).__name__}: {error}")
 
     @property
     def all_notes(self) -> list[str]:

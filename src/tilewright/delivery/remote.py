@@ -32,6 +32,10 @@ _RETRY_STATUSES = frozenset({401, 403, 408, 425, 429})
 """Refusals that pass: a key is renewed, a rate limit ends. All 5xx pass too."""
 
 
+class UnreachableError(TransientError):
+    """Nobody answers at the catalog's address."""
+
+
 class FateUnknownError(TransientError):
     """The request may have been carried out: its effect must be read back before it is repeated."""
 
@@ -206,7 +210,7 @@ class Remote:
         try:
             response = self.http.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise TransientError(f"{doing}: cannot reach {self.api}: {error}") from error
+            raise UnreachableError(f"{doing}: cannot reach {self.api}: {error}") from error
         except httpx.TransportError as error:
             raise FateUnknownError(f"{doing}: the connection broke: {error!r}") from error
         if response.is_error:

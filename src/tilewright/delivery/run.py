@@ -154,7 +154,7 @@ class RunDelivery:
         try:
             translated = self._translator.translate(*document)
         except Exception as error:  # noqa: BLE001 - a user's patch may raise anything; the run goes on
-            self._problems.append(f"a {document[0]} document could not be translated: {error!r}")
+            self._problems.append(f"a document ({document[0]}) could not be translated: {error!r}")
             return
         for name, doc in translated:
             self._plan.consume(name, doc)

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tilewright.delivery.remote import UnreachableError
 from tilewright.delivery.run import Options, Outcome, RunDelivery
 from tilewright.errors import FinalError, InputError, TransientError
 from tilewright.journal import Claim, JournalDirectory, JournalReader
@@ -29,6 +30,7 @@ FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds to wait after a failure, doubled each time from the first to the last."""
 CLOSE_SECONDS = 5.0
+"""How long `close` waits for the request under way."""
 
 
 @dataclass(slots=True)
@@ -36,13 +38,18 @@ class _Run:
     """One journal the worker looks after."""
 
     path: Path
+    uid: str
     ended: threading.Event = field(default_factory=threading.Event)
     """Set when nothing more will be written to the journal."""
     delivered: threading.Event = field(default_factory=threading.Event)
+    """Set when the worker is done with it, well or badly."""
     claim: Claim | None = None
     delivery: RunDelivery | None = None
-    failure: str | None = None
-    """Why the run was given up."""
+    trouble: str | None = None
+    """The last failure, until something succeeds again."""
+    delay: float = FIRST_RETRY
+    retry_at: float = 0.0
+    """When to try again, on the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,9 @@ class Status:
     """What the worker is at."""
 
     reachable: bool | None
-    """Whether the last request succeeded; None before the first."""
+    """Whether the server answers; None before the first request."""
     last_error: str | None
+    """Why delivery is held up; None while it is not."""
     waiting: tuple[str, ...]
     """uids of the runs not yet delivered in full."""
     failed: dict[str, str]
@@ -79,22 +87,19 @@ class Worker:
         self._options = options or Options()
         self._remote: Remote = target.connect()
         self._runs: dict[Path, _Run] = {}
+        self._failed: dict[str, str] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
-        self._retry_after = 0.0
-        self._delay = FIRST_RETRY
         self._reachable: bool | None = None
-        self._last_error: str | None = None
-        self._failed: dict[str, str] = {}
         self._thread = threading.Thread(target=self._work, name="tilewright-delivery", daemon=True)
         self._adopt_left_behind()
         self._thread.start()
 
-    def watch(self, path: Path) -> None:
+    def watch(self, path: Path, uid: str) -> None:
         """Deliver this journal, which is being written."""
         with self._lock:
-            self._runs[path] = _Run(path)
+            self._runs[path] = _Run(path, uid)
         self._wake.set()
 
     def ended(self, path: Path) -> None:
@@ -105,35 +110,48 @@ class Worker:
             run.ended.set()
             self._wake.set()
 
-    def wait(self, path: Path, timeout: float | None) -> bool:
-        """Wait until a run is delivered or given up; False if it is not within `timeout` seconds."""
+    def wait(self, path: Path, timeout: float) -> bool:
+        """Wait until a run is delivered or given up; False if it is not.
+
+        It is not when `timeout` seconds are over, or when the server turns out not to be there.
+        """
+        deadline = time.monotonic() + timeout
         with self._lock:
             run = self._runs.get(path)
-        return run is None or run.delivered.wait(timeout)
+        while run is not None and not run.delivered.wait(INTERVAL):
+            if self._reachable is False or time.monotonic() > deadline:
+                return False
+        return True
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the server has all that was written before; False if it has not within `timeout` seconds.
+        """Wait until the server has all that was written before.
 
         Runs still being recorded count with what their journals hold now.
+
+        Returns
+        -------
+        False if that is not so within `timeout` seconds, or if a run was given up.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
-            goals = [(run, run.path.stat().st_size) for run in self._runs.values() if run.path.exists()]
+            goals = [(run, _size(run.path)) for run in self._runs.values()]
         self._wake.set()
         for run, size in goals:
             while not _level(run, size):
                 if not self._thread.is_alive() or (deadline is not None and time.monotonic() > deadline):
                     return False
                 time.sleep(INTERVAL / 10)
-        return True
+        return not self._failed
 
     def status(self) -> Status:
         """Return what the worker is at."""
         with self._lock:
-            runs = [run for run in self._runs.values() if not run.delivered.is_set()]
-        size = sum(run.path.stat().st_size for run in runs if run.path.exists())
-        uids = tuple(run.path.stem for run in runs)
-        return Status(self._reachable, self._last_error, uids, dict(self._failed), size)
+            runs = list(self._runs.values())
+            failed = dict(self._failed)
+        troubles = [run.trouble for run in runs if run.trouble is not None]
+        size = sum(_size(run.path) for run in runs)
+        uids = tuple(run.uid for run in runs)
+        return Status(self._reachable, troubles[0] if troubles else None, uids, failed, size)
 
     def close(self) -> None:
         """Stop the thread after the request it is at; journals not yet delivered stay for the next time.
@@ -149,40 +167,37 @@ class Worker:
         for path in self._directory.waiting():
             try:
                 with JournalReader(path) as reader:
-                    catalog = reader.header.catalog
+                    header = reader.header
+                left_behind = not self._directory.is_recording(path)
             except (InputError, OSError) as error:
                 logger.warning("A journal was left alone: %s", error)
                 continue
-            if catalog in (None, self._target.name) and not self._directory.is_recording(path):
-                run = self._runs[path] = _Run(path)
+            if header.catalog in (None, self._target.name) and left_behind:
+                run = self._runs[path] = _Run(path, header.run)
                 run.ended.set()
 
     def _work(self) -> None:
         while not self._closing:
             with self._lock:
                 runs = list(self._runs.values())
-            if runs and time.monotonic() >= self._retry_after:
-                self._deliver(runs)
-            self._wake.wait(self._pause(bool(runs)))
+            self._deliver(runs)
+            self._wake.wait(INTERVAL if runs else None)
             self._wake.clear()
         for run in self._runs.values():
             self._let_go(run)
         self._remote.close()
 
-    def _pause(self, busy: bool) -> float | None:  # noqa: FBT001 - private
-        """Return how long to wait: a flush or a new run ends it early."""
-        if not busy:
-            return None
-        return max(INTERVAL, self._retry_after - time.monotonic())
-
     def _deliver(self, runs: list[_Run]) -> None:
-        """Bring every run up to its journal."""
+        """Bring every run up to its journal. One run's trouble does not hold up the others."""
         for run in runs:
+            if time.monotonic() < run.retry_at:
+                continue
             try:
                 self._bring_up(run)
             except TransientError as error:
-                self._fall_back(error)
-                return
+                self._fall_back(run, error)
+                if isinstance(error, UnreachableError):
+                    return
             except FinalError as error:
                 self._give_up(run, str(error))
             except Exception as error:
@@ -194,7 +209,7 @@ class Worker:
         while delivery is not None and not self._closing:
             ended = run.ended.is_set()
             outcome = delivery.step(ended=ended)
-            self._recover()
+            self._recover(run)
             if outcome is Outcome.DONE:
                 self._let_go(run)
                 self._directory.archive(run.path)
@@ -213,21 +228,24 @@ class Worker:
                 run.delivery = RunDelivery(JournalReader(run.path), self._remote, self._options)
         return run.delivery
 
-    def _fall_back(self, error: TransientError) -> None:
-        if self._reachable is not False:
+    def _fall_back(self, run: _Run, error: TransientError) -> None:
+        """Try this run again later; say so once."""
+        if run.trouble is None:
             logger.warning("Delivery to %s waits, the journals are kept: %s", self._target.name, error)
-        self._reachable, self._last_error = False, str(error)
-        self._retry_after = time.monotonic() + self._delay
-        self._delay = min(LAST_RETRY, 2 * self._delay)
+        self._reachable = not isinstance(error, UnreachableError)
+        run.trouble = str(error)
+        run.retry_at = time.monotonic() + run.delay
+        run.delay = min(LAST_RETRY, 2 * run.delay)
 
-    def _recover(self) -> None:
-        if self._reachable is False:
-            logger.warning("Delivery to %s goes on", self._target.name)
-        self._reachable, self._delay = True, FIRST_RETRY
+    def _recover(self, run: _Run) -> None:
+        if run.trouble is not None:
+            logger.warning("Delivery of run %s to %s goes on", run.uid, self._target.name)
+        self._reachable, run.trouble, run.delay = True, None, FIRST_RETRY
 
     def _give_up(self, run: _Run, reason: str) -> None:
-        logger.error("Run %s is not delivered; its journal %s is kept: %s", run.path.stem, run.path, reason)
-        run.failure = self._failed[run.path.stem] = reason
+        logger.error("Run %s is not delivered; its journal %s is kept: %s", run.uid, run.path, reason)
+        with self._lock:
+            self._failed[run.uid] = reason
         self._let_go(run)
         self._forget(run)
 
@@ -248,4 +266,13 @@ def _level(run: _Run, size: int) -> bool:
     """Say whether the server has the first `size` bytes of a journal, and all of one that has ended."""
     if run.delivered.is_set() or run.ended.is_set():
         return run.delivered.is_set()
-    return run.delivery is not None and run.delivery.level_to >= size
+    delivery = run.delivery
+    return delivery is not None and delivery.level_to >= size
+
+
+def _size(path: Path) -> int:
+    """Return a file's size; 0 for one that has been delivered meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,7 +1,7 @@
 """The folder that holds journals: names, where it lies, which wait for delivery, who delivers, what is kept.
 
-    <directory>/<run uid>.twj             being recorded, or waiting for delivery
-    <directory>/delivered/<run uid>.twj   delivered and verified; kept for a while
+    <directory>/<run uid>@<catalog>.twj             being recorded, or waiting for delivery
+    <directory>/delivered/<run uid>@<catalog>.twj   delivered and verified; kept for a while
 
 The writer asks it for a run's file, the delivery for the files that wait.
 """
@@ -40,18 +40,19 @@ def default_directory() -> Path:
     return Path(platformdirs.user_state_path("tilewright")) / "journal"
 
 
-def file_name(uid: str) -> str:
-    """Return the file name for a run.
+def file_name(uid: str, catalog: str | None) -> str:
+    """Return the file name of a run on its way to a catalog: one run may be on its way to several.
 
-    >>> file_name("219cc7b4-f4e8-4edd-bcc0-c5f0ebf318a3")
-    '219cc7b4-f4e8-4edd-bcc0-c5f0ebf318a3.twj'
-    >>> file_name("../etc")
+    >>> file_name("219cc7b4-f4e8-4edd-bcc0-c5f0ebf318a3", "http://127.0.0.1:8000/api/v1")
+    '219cc7b4-f4e8-4edd-bcc0-c5f0ebf318a3@8e6ff74e.twj'
+    >>> file_name("../etc", None)
     '%2E%2E%2Fetc.twj'
     """
     name = quote(uid, safe="", errors="backslashreplace").replace(".", "%2E") or "%"
     if len(name) > _LONGEST_NAME:
         name = name[:_LONGEST_NAME] + hashlib.sha256(name.encode()).hexdigest()[:16]
-    return name + SUFFIX
+    place = "" if catalog is None else "@" + hashlib.sha256(catalog.encode()).hexdigest()[:8]
+    return name + place + SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,12 @@ class JournalDirectory:
         FileExistsError
             If the run has one already.
         """
-        return JournalWriter(self.path / file_name(header.run), header)
+        return JournalWriter(self.path / file_name(header.run, header.catalog), header)
 
-    def find(self, uid: str) -> Path | None:
+    def find(self, uid: str, catalog: str | None) -> Path | None:
         """Return the file of a run, waiting or delivered; None if it has none."""
         for folder in (self.path, self.delivered):
-            if (path := folder / file_name(uid)).exists():
+            if (path := folder / file_name(uid, catalog)).exists():
                 return path
         return None
 

@@ -71,10 +71,12 @@ class Recorder:
     catalog
         Written into their headers: where the runs are to be delivered.
     opened
-        Called with the path of each journal that was opened.
+        Called with the path of each journal that was opened, and its run's uid.
     """
 
-    def __init__(self, directory: JournalDirectory, catalog: str, opened: Callable[[Path], None]) -> None:
+    def __init__(
+        self, directory: JournalDirectory, catalog: str, opened: Callable[[Path, str], None]
+    ) -> None:
         self._directory = directory
         self._catalog = catalog
         self._opened = opened
@@ -127,10 +129,10 @@ class Recorder:
         self._append(run, encode("start", doc))
         self._name(run, uid)
         self._syncer.add(run.journal)
-        self._opened(run.path)
+        self._opened(run.path, uid)
 
     def _open_journal(self, uid: str) -> OpenRun:
-        existing = self._directory.find(uid)
+        existing = self._directory.find(uid, self._catalog)
         if existing is not None:
             journal = self._directory.reopen(existing)
             return OpenRun(uid, journal, known=_payloads(journal.path))
@@ -161,9 +163,7 @@ class Recorder:
         runs = self.open_runs
         field_name = _ROUTE_FIELD.get(name, "its name")
         if name != "resource" or doc.get("run_start") is not None or not runs:
-            raise InputError(
-                f"a {name} document belongs to no run being recorded: {field_name} is {doc.get(field_name)!r}"
-            )
+            raise InputError(f"it belongs to no run being recorded: {field_name} is {doc.get(field_name)!r}")
         for run in runs:
             self._append(run, encode(name, doc))
             self._name(run, doc["uid"])
