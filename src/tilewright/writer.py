@@ -5,10 +5,12 @@ Each document goes to a journal, and a worker delivers the journals. Here the tw
 
 from __future__ import annotations
 
+import atexit
 import logging
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import quote
 
 from tilewright.delivery import Options, Status, Worker, target
 from tilewright.errors import InputError
@@ -89,9 +91,10 @@ class TiledWriter:
         self._directory = directory
         self._catalog = where.name
         self._worker = Worker(directory, where, options)
-        self._recorder = Recorder(directory, where.name, self._worker.watch)
+        self._recorder = Recorder(directory, where.name, self._worker.watch, self._worker.ended)
         # Also when the process ends, or nobody holds the writer any more.
         self._close_at_exit = weakref.finalize(self, _close, self._recorder, self._worker, stop_timeout)
+        atexit.register(self._close_at_exit)  # last registered runs first: before an embedded server closes
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Record one document."""
@@ -126,7 +129,7 @@ class TiledWriter:
 
     def end_runs(self) -> None:
         """Take the runs being recorded for ended: their stop documents will not come, as in a file cut short."""
-        _end_runs(self._recorder, self._worker)
+        self._recorder.end_runs()
 
     def close(self, timeout: float | None = STOP_TIMEOUT) -> bool:
         """Deliver what there is, within `timeout` seconds, and end the threads; False if something still waits.
@@ -134,8 +137,9 @@ class TiledWriter:
         Runs without a stop document are marked as interrupted. What still waits is delivered by the next writer
         with the same journal folder and catalog. May be repeated.
         """
+        atexit.unregister(self._close_at_exit)
         if not self._close_at_exit.detach():
-            return True
+            return self._worker.flush(0)
         return _close(self._recorder, self._worker, timeout)
 
     def __enter__(self) -> Self:
@@ -157,7 +161,7 @@ class TiledWriter:
     def from_uri(cls, uri: str, *, api_key: str | None = None, **kwargs: Any) -> Self:
         """Return a writer to the Tiled server at a URI, as Bluesky's `from_uri` does."""
         if api_key is not None:
-            uri = f"{uri}{'&' if '?' in uri else '?'}api_key={api_key}"
+            uri = f"{uri}{'&' if '?' in uri else '?'}api_key={quote(api_key, safe='')}"
         return cls(uri, **kwargs)
 
     @classmethod
@@ -168,7 +172,6 @@ class TiledWriter:
         return cls(from_profile(profile), **kwargs)
 
     def _finish(self, path: Path) -> None:
-        self._worker.ended(path)
         if self._stop_timeout is not None and not self._worker.wait(path, self._stop_timeout):
             reason = self.status().last_error or f"the server is slow, {self._stop_timeout:g} s are over"
             logger.warning("The run is safe in %s and not readable yet (%s); delivery goes on.", path, reason)
@@ -190,13 +193,8 @@ def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     return default_directory()
 
 
-def _end_runs(recorder: Recorder, worker: Worker) -> None:
-    for run in recorder.end_runs():
-        worker.ended(run.path)
-
-
 def _close(recorder: Recorder, worker: Worker, timeout: float | None) -> bool:
-    _end_runs(recorder, worker)
+    recorder.end_runs()
     recorder.close()
     done = worker.flush(timeout)
     worker.close()

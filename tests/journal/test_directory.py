@@ -69,7 +69,9 @@ def test_a_delivered_journal_that_is_reopened_waits_again(directory):
 
 def test_delivered_journals_are_kept_for_a_time_and_up_to_a_size(directory):
     for uid, age in (("a", 300), ("b", 200), ("c", 100)):
-        directory.archive(journal(directory, uid, age=age, size=1000))
+        path = journal(directory, uid, size=1000)
+        assert directory.archive(path)
+        os.utime(directory.delivered / path.name, (time.time() - age,) * 2)
     kept = lambda: sorted(path.stem for path in directory.delivered.iterdir())  # noqa: E731
     assert kept() == ["a", "b", "c"]
     assert [path.stem for path in directory.prune(keep_seconds=250)] == ["a"]
@@ -86,7 +88,7 @@ def test_a_journal_has_one_deliverer(directory):
     again = directory.claim(path)
     assert again is not None
     again.release()
-    assert sorted(entry.name for entry in directory.path.iterdir()) == ["delivered", path.name]
+    assert sorted(entry.name for entry in directory.path.iterdir()) == ["delivered", path.name, "unverified"]
 
 
 def test_tells_whether_a_journal_is_being_written(directory):
@@ -104,3 +106,18 @@ def test_one_run_may_be_on_its_way_to_two_catalogs(directory):
     for writer, catalog in zip(paths, ("http://one", "http://two", None), strict=True):
         writer.close()
         assert directory.find("run", catalog) == writer.path
+
+
+def test_a_journal_that_was_not_all_understood_is_kept_apart(directory):
+    path = journal(directory, "run", age=1e9)
+    assert directory.archive(path, verified=False)
+    assert directory.find("run", None) == directory.unverified / path.name
+    assert directory.prune(keep_seconds=0) == []
+
+
+def test_a_journal_being_recorded_is_not_put_aside(directory):
+    writer = directory.create(header("run"))
+    assert not directory.archive(writer.path)
+    writer.close()
+    assert directory.archive(writer.path)
+    assert directory.waiting() == []

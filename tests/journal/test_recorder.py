@@ -15,9 +15,13 @@ def opened():
     return []
 
 
+def make(directory, opened):
+    return Recorder(directory, "http://catalog", lambda path, uid: opened.append(path), lambda path: None)
+
+
 @pytest.fixture
 def recorder(directory, opened):
-    recorder = Recorder(directory, "http://catalog", lambda path, uid: opened.append(path))
+    recorder = make(directory, opened)
     yield recorder
     recorder.end_runs()
     recorder.close()
@@ -69,10 +73,7 @@ def test_a_resource_that_names_no_run_goes_to_every_run(recorder, opened):
     resource = {"uid": "r", "spec": "NPY_SEQ", "root": "/", "resource_path": "x", "resource_kwargs": {}}
     datum = {"datum_id": "r/0", "resource": "r", "datum_kwargs": {}}
     record(recorder, [one[0], two[0], ("resource", resource), ("datum", datum)])
-    assert [[name for name, _ in read(path)] for path in opened] == [
-        ["start", "resource"],
-        ["start", "resource", "datum"],
-    ]
+    assert [[name for name, _ in read(path)] for path in opened] == [["start", "resource", "datum"]] * 2
 
 
 def test_a_run_repeated_adds_nothing(recorder, opened, directory):
@@ -87,7 +88,7 @@ def test_a_run_cut_short_goes_on_where_it_was(recorder, opened, directory):
     documents = simple_run(events=5)
     record(recorder, documents[:4])
     recorder.end_runs()
-    again = Recorder(directory, "http://catalog", lambda path, uid: opened.append(path))
+    again = make(directory, opened)
     (ended,) = record(again, documents)
     again.close()
     assert read(ended.path) == documents
@@ -105,5 +106,5 @@ def test_another_run_of_the_same_uid_is_refused(recorder, opened):
 def test_runs_without_stop_are_closed_at_the_end(recorder):
     record(recorder, simple_run()[:-1])
     assert len(recorder.open_runs) == 1
-    assert len(recorder.end_runs()) == 1
+    recorder.end_runs()
     assert recorder.open_runs == []

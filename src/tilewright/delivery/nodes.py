@@ -10,9 +10,9 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tilewright.delivery.remote import ARROW_FILE, FateUnknownError, NotThereError, Path, Remote
+from tilewright.delivery.remote import ARROW_FILE, ConflictError, FateUnknownError, Path, Remote
 from tilewright.documents import to_json
-from tilewright.tables import MAX_COLUMNS, TABLE, Hints, Schema
+from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +83,7 @@ class RemoteTable:
 
     stream: Path
     parts: list[TablePart]
+    schema: Schema
 
     @classmethod
     def open(
@@ -122,7 +123,7 @@ class RemoteTable:
                     raise TableMismatch(path, "its columns are not those of the documents")
                 hints = hints.merge(learned)
             parts.append(TablePart(path, list(names), rows=0 if node.created else None))
-        return cls(stream, parts), hints
+        return cls(stream, parts, schema), hints
 
     def append(self, remote: Remote, table: pa.Table, first_row: int) -> None:
         """Send the rows that are not there yet; safe to repeat."""
@@ -146,7 +147,7 @@ class RemoteTable:
 def split_columns(schema: Schema) -> list[tuple[str, list[str]]]:
     """Return the tables of a schema: node key and column names of each."""
     names = [column.name for column in schema.columns]
-    if len(names) <= MAX_COLUMNS:
+    if len(set(names) | {REJECTED}) <= MAX_COLUMNS:  # `rejected` may come yet, and must not move the others
         return [(TABLE, names)]
     chunks = [names[start : start + MAX_COLUMNS] for start in range(0, len(names), MAX_COLUMNS)]
     return [(f"{TABLE}_{number}", chunk) for number, chunk in enumerate(chunks)]
@@ -196,8 +197,8 @@ class RemoteArray:
                 data_source=body,
                 access_tags=access_tags,
             )
-            if node.data_source is None:
-                raise NotThereError(f"{'/'.join(self.path)} is there, but without a data source")
+            if node.data_source is None or node.data_source["mimetype"] != source.mimetype:
+                raise ConflictError(f"{'/'.join(self.path)} is there, and is something else")
             self.source_id = int(node.data_source["id"])
             if not node.created:
                 remote.put_data_source(self.path, body | {"id": self.source_id})

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from tilewright.documents import is_external, to_json
 from tilewright.errors import InputError
 from tilewright.formats import UnknownFile, open_array
-from tilewright.tables import Hints, Page, Schema, page_of, rows_of, schema_for
+from tilewright.tables import (
+    REJECTED,
+    TABLE,
+    Hints,
+    Page,
+    Schema,
+    arrow_type,
+    check_page,
+    page_of,
+    rows_of,
+    schema_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +52,9 @@ class StreamPlan:
     config_updates: list[dict[str, Any]] = field(default_factory=list)
     """What each later descriptor changed."""
     arrays: dict[str, ExternalArray] = field(default_factory=dict)
-    """External data keys, by name."""
+    """External data keys, by the name of their nodes."""
+    node_of_array: dict[str, str] = field(default_factory=dict)
+    """Name of the node of each external data key."""
     pages: list[Page] = field(default_factory=list)
     """Rows not yet sent."""
     rows: int = 0
@@ -56,6 +69,12 @@ class StreamPlan:
             self._schema = schema_for(self.data_keys, self.hints)
         return self._schema
 
+    def schema_hints(self) -> Hints:
+        """Return the columns there are by now, for a table made anew from the first document."""
+        return Hints(
+            extra_keys={key: arrow_type(s) for key, s in self.data_keys.items() if not is_external(s)}
+        )
+
     def learn(self, hints: Hints) -> None:
         """Take over what is known of the table beyond the descriptor."""
         self.hints = self.hints.merge(hints)
@@ -64,16 +83,47 @@ class StreamPlan:
     def describe(self, data_keys: Mapping[str, Mapping[str, Any]]) -> None:
         """Take note of a descriptor's data keys."""
         if not self.data_keys.keys() >= data_keys.keys():
-            self.data_keys = {**self.data_keys, **data_keys}
+            new = {key: spec for key, spec in data_keys.items() if key not in self.data_keys}
+            self.data_keys = {**self.data_keys, **new}
             self._schema = None
 
+    def name_array(self, data_key: str) -> str:
+        """Return the name of an external data key's node: the key, unless a path cannot hold it or it is taken."""
+        if data_key not in self.node_of_array:
+            taken = (
+                {column.name for column in self.schema.columns}
+                | set(self.node_of_array.values())
+                | {REJECTED}
+            )
+            name = data_key.replace("/", "_")
+            while name in taken or name.startswith(TABLE):
+                name = f"{name}_" if name in taken else f"k_{name}"
+            self.node_of_array[data_key] = name
+        return self.node_of_array[data_key]
+
     def add_event(self, event: Mapping[str, Any]) -> None:
-        """Add one row."""
+        """Add one row.
+
+        Raises
+        ------
+        InputError
+            If a part of it is not the mapping it should be.
+        """
+        for part in ("data", "timestamps", "filled"):
+            if not isinstance(event.get(part) or {}, dict):
+                raise InputError(f"its {part} is a {type(event[part]).__name__}, not a mapping")
         self._events.append(event)
         self.rows += 1
 
     def add_page(self, page: Page) -> None:
-        """Add the rows of a page."""
+        """Add the rows of a page.
+
+        Raises
+        ------
+        InputError
+            If its columns are missing or differ in length.
+        """
+        check_page(page)
         self._gather()
         self.pages.append(page)
         self.rows += rows_of(page)
@@ -110,6 +160,8 @@ class RunPlan:
         self.streams: dict[str, StreamPlan] = {}
         """By node key."""
         self.notes: list[str] = []
+        self.set_aside = 0
+        """Documents that could not be understood."""
         self._hints = dict(hints or {})
         self._stream_of_descriptor: dict[str, StreamPlan] = {}
         self._keys: dict[str, str] = {}
@@ -121,6 +173,7 @@ class RunPlan:
         try:
             self._consume(name, doc)
         except (KeyError, TypeError, AttributeError, InputError) as error:
+            self.set_aside += 1
             self._note(f"a document ({name}) was set aside: {type(error).__name__}: {error}")
 
     @property
@@ -164,7 +217,7 @@ class RunPlan:
         name = str(doc.get("name") or "primary")
         key = self._keys.get(name) or self._node_key(name)
         self._keys[name] = key
-        data_keys = doc["data_keys"]
+        data_keys = self._usable(name, doc["data_keys"])
         stream = self.streams.get(key)
         if stream is None:
             stream = StreamPlan(key, self._json(f"descriptor of {name}", doc), self._hints.get(key, Hints()))
@@ -176,6 +229,18 @@ class RunPlan:
             stream.describe(data_keys)
             stream.config_updates.append(self._config_update(name, stream, doc))
         self._stream_of_descriptor[doc["uid"]] = stream
+
+    def _usable(self, stream: str, data_keys: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        """Return the data keys; one whose values are of no known type is taken for text, which they may not be."""
+        usable: dict[str, Mapping[str, Any]] = {}
+        for key, spec in data_keys.items():
+            try:
+                usable[str(key)] = spec
+                arrow_type(spec)
+            except (InputError, TypeError, ValueError, AttributeError, KeyError) as error:
+                usable[str(key)] = {"dtype": "string"}
+                self._note(f"data key {key!r} of stream {stream!r} is taken for text: {error}")
+        return usable
 
     def _config_update(self, name: str, stream: StreamPlan, doc: dict[str, Any]) -> dict[str, Any]:
         """Return a later descriptor without what it repeats of the first."""
@@ -196,7 +261,10 @@ class RunPlan:
     def _open(self, stream: StreamPlan, resource: dict[str, Any]) -> ExternalArray:
         """Return the array this resource belongs to: an existing one of its data key, or a new one."""
         data_key = resource["data_key"]
-        array = stream.arrays.get(data_key)
+        node = stream.name_array(data_key)
+        if node != data_key:
+            self._note(f"data key {data_key!r} of stream {stream.key!r} is the node {node!r}")
+        array = stream.arrays.get(node)
         try:
             if array is None:
                 array = open_array(resource, {"data_keys": stream.data_keys})
@@ -207,7 +275,7 @@ class RunPlan:
                 f"data key {data_key!r} of stream {stream.key!r}: {error}; its files are kept as bytes"
             )
             array = UnknownFile(resource, str(error))
-        stream.arrays[data_key] = array
+        stream.arrays[node] = array
         return array
 
     def _stop(self, doc: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import io
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 import httpx
 import pyarrow as pa
@@ -111,7 +111,9 @@ class Remote:
             body["access_tags"] = access_tags
         external = data_source is not None and data_source.get("assets")
         try:
-            answer = self._send("POST", "register" if external else "metadata", path[:-1], json=body).json()
+            answer = _content(
+                self._send("POST", "register" if external else "metadata", path[:-1], json=body)
+            )
         except ConflictError:
             if (node := self.get(path)) is None:  # deleted in between: the next try creates it
                 raise TransientError(f"{self._label(path)} appeared and disappeared again") from None
@@ -123,7 +125,7 @@ class Remote:
     def get(self, path: Path) -> Node | None:
         """Return a node, or None if there is none."""
         try:
-            answer = self._send("GET", "metadata", path, params={"include_data_sources": "true"}).json()
+            answer = _content(self._send("GET", "metadata", path, params={"include_data_sources": "true"}))
         except NotThereError:
             return None
         attributes = answer["data"]["attributes"]
@@ -213,7 +215,9 @@ class Remote:
             raise UnreachableError(f"{doing}: cannot reach {self.api}: {error}") from error
         except httpx.TransportError as error:
             raise FateUnknownError(f"{doing}: the connection broke: {error!r}") from error
-        if response.is_error:
+        except RuntimeError as error:  # a Tiled client that its owner has closed
+            raise TransientError(f"{doing}: {error}") from error
+        if not response.is_success:
             raise _failure(response, doing)
         return response
 
@@ -233,11 +237,20 @@ def _failure(response: httpx.Response, doing: str) -> FinalError | TransientErro
         return NotThereError(message)
     if status == httpx.codes.CONFLICT:
         return ConflictError(message)
-    if status in _RETRY_STATUSES:
+    if status in _RETRY_STATUSES or response.is_redirect:
         return TransientError(message)
     if response.is_server_error:
         return FateUnknownError(message)
     return FinalError(message)
+
+
+def _content(response: httpx.Response) -> dict[str, Any]:
+    """Return what a response says, if it is Tiled that speaks and not something in between."""
+    try:
+        content: dict[str, Any] = response.json()
+    except ValueError as error:
+        raise TransientError(f"{response.request.url.path}: the answer is not JSON: {error}") from error
+    return content
 
 
 def _detail(response: httpx.Response) -> str:
@@ -275,15 +288,18 @@ def _uri_target(uri: str) -> Target:
         )
     api_key = next(iter(parse_qs(parts.query).get("api_key", [])), None) or os.environ.get("TILED_API_KEY")
     before, found, after = parts.path.partition("/api/v1")
-    api = urlunsplit((parts.scheme, parts.netloc, before.rstrip("/") + "/api/v1", "", ""))
-    segments = [segment for segment in after.split("/") if segment] if found else []
+    host = parts.netloc.rpartition("@")[2]  # without a password, which goes into no journal and no log
+    api = urlunsplit((parts.scheme, host, before.rstrip("/") + "/api/v1", "", ""))
+    segments = [unquote(segment) for segment in after.split("/") if segment] if found else []
     root = tuple(segments[1:]) if segments[:1] == ["metadata"] else ()
     headers = {"Authorization": f"Apikey {api_key}"} if api_key else {}
-    return Target("/".join((api, *root)), lambda: Remote(httpx.Client(headers=headers), api, root))
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return Target("/".join((api, *root)), lambda: Remote(httpx.Client(headers=headers, auth=auth), api, root))
 
 
 def _without_key(uri: str) -> str:
-    return urlunsplit(urlsplit(uri)._replace(query=""))
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(query="", netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _client_target(client: Any) -> Target:

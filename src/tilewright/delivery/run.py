@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan, has_table
-from tilewright.delivery.remote import ConflictError, Path, Remote
+from tilewright.delivery.remote import ConflictError, NotThereError, Path, Remote
 from tilewright.documents import Translator
 from tilewright.errors import FinalError
 from tilewright.tables import Hints, SchemaTooNarrow, build
@@ -90,8 +90,14 @@ class RunDelivery:
         self._options = options
         self._hints: dict[str, Hints] = {}
         self._repairs = 0
-        self._problems: list[str] = []
+        self._problems: dict[str, None] = {}
+        """What went wrong with single documents, each once, in order."""
         self._begin()
+
+    @property
+    def verified(self) -> bool:
+        """Whether all that the journal should hold could be read and understood; the counts are checked anyway."""
+        return not (self.reader.damage or self._problems or self._plan.set_aside)
 
     def step(self, *, ended: bool = False) -> Outcome:
         """Send what has come since the last step.
@@ -110,7 +116,12 @@ class RunDelivery:
         """
         try:
             return self._step(ended=ended)
+        except NotThereError as gone:  # somebody deleted a node: the journal has all of it
+            self._count_repair(gone)
+            self._begin()
+            return Outcome.MORE
         except SchemaTooNarrow:
+            self._repairs = 0  # hints only grow, so this ends
             self._begin()  # what the schema has to be is in the hints by now
             return Outcome.MORE
         except TableMismatch as mismatch:
@@ -127,24 +138,36 @@ class RunDelivery:
 
     def _repair(self, mismatch: TableMismatch) -> None:
         """Remove a table that cannot be made right by appending; the next steps make it anew."""
-        self._repairs += 1
-        if self._repairs > MAX_REPAIRS:
-            raise FinalError(f"run {self.uid}: made anew {MAX_REPAIRS} times, and still: {mismatch}")
+        self._count_repair(mismatch)
         logger.info("Run %s: a table is made anew from the journal: %s", self.uid, mismatch)
         self._remote.delete(mismatch.path)
         self._begin()
 
+    def _count_repair(self, reason: Exception) -> None:
+        self._repairs += 1
+        if self._repairs > MAX_REPAIRS:
+            raise FinalError(f"run {self.uid}: made anew {MAX_REPAIRS} times, and still: {reason}")
+
     def _step(self, *, ended: bool) -> Outcome:
         unsent = self._has_unsent_rows()  # the last step failed: send before reading on, or memory would grow
+        start = self.reader.position
         documents = [] if unsent else self.reader.read(CHUNK_BYTES)
         for document in documents:
             self._take(document)
+        if ended and not documents and not unsent and self.reader.give_up_tail():
+            return Outcome.MORE
         if self._plan.uid is None:
+            if ended and not documents and self.reader.damage:
+                raise FinalError(
+                    f"run {self.uid}: its start document cannot be read ({self.reader.damage[0]})"
+                )
             return Outcome.MORE if documents else Outcome.DONE if ended else Outcome.WAITING
         self._send()
-        if documents or unsent:
+        if unsent or self.reader.position - start >= CHUNK_BYTES // 2:
             return Outcome.MORE
         self.level_to = self.reader.position
+        if documents:
+            return Outcome.MORE if ended or self._plan.stop is not None else Outcome.WAITING
         if self._plan.stop is not None or ended:
             self._finish(interrupted=self._plan.stop is None)
             return Outcome.DONE
@@ -154,7 +177,7 @@ class RunDelivery:
         try:
             translated = self._translator.translate(*document)
         except Exception as error:  # noqa: BLE001 - a user's patch may raise anything; the run goes on
-            self._problems.append(f"a document ({document[0]}) could not be translated: {error!r}")
+            self._problems[f"a document ({document[0]}) could not be translated: {error!r}"] = None
             return
         for name, doc in translated:
             self._plan.consume(name, doc)
@@ -205,6 +228,9 @@ class RunDelivery:
         return stream
 
     def _send_rows(self, stream: _Stream, plan: StreamPlan) -> None:
+        if stream.table is not None and stream.table.schema != plan.schema:  # a later descriptor
+            self._learn(plan, plan.schema_hints())
+            raise SchemaTooNarrow(plan.hints)
         try:
             table = build(plan.pending(), plan.schema, plan.data_keys)
         except SchemaTooNarrow as narrow:
@@ -230,14 +256,16 @@ class RunDelivery:
             )
 
     def _send_array(self, stream: _Stream, key: str, array: ExternalArray) -> None:
-        remote = stream.arrays.setdefault(key, RemoteArray((*stream.path, key.replace("/", "_"))))
+        remote = stream.arrays.setdefault(key, RemoteArray((*stream.path, key)))
         if remote.failed is not None:
             return
         try:
             remote.bring_up(self._remote, array, self._plan.access_tags)
+        except NotThereError:
+            raise
         except FinalError as error:
             remote.failed = str(error)
-            self._problems.append(f"data key {key!r} could not be registered: {error}")
+            self._problems[f"data key {key!r} could not be registered: {error}"] = None
 
     def _finish(self, *, interrupted: bool) -> None:
         """Check the counts, write the stop document and the report, and close the live streams."""
@@ -271,7 +299,7 @@ class RunDelivery:
             "version": version("tilewright"),
             "state": "interrupted" if interrupted else "complete",
             "rows": rows,
-            "verified": not self.reader.damage,
+            "verified": self.verified,
         }
         items: dict[str, Any] = {"tilewright": report}
         if self._plan.stop is not None:

@@ -99,7 +99,7 @@ class Worker:
     def watch(self, path: Path, uid: str) -> None:
         """Deliver this journal, which is being written."""
         with self._lock:
-            self._runs[path] = _Run(path, uid)
+            self._runs.setdefault(path, _Run(path, uid)).ended.clear()  # it may be recorded again already
         self._wake.set()
 
     def ended(self, path: Path) -> None:
@@ -132,6 +132,8 @@ class Worker:
         -------
         False if that is not so within `timeout` seconds, or if a run was given up.
         """
+        if threading.current_thread() is self._thread:  # the writer was garbage-collected here
+            return False
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
             goals = [(run, _size(run.path)) for run in self._runs.values()]
@@ -160,7 +162,8 @@ class Worker:
         """
         self._closing = True
         self._wake.set()
-        self._thread.join(CLOSE_SECONDS)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_SECONDS)
 
     def _adopt_left_behind(self) -> None:
         """Take over journals for this catalog whose writer is gone."""
@@ -188,34 +191,44 @@ class Worker:
         self._remote.close()
 
     def _deliver(self, runs: list[_Run]) -> None:
-        """Bring every run up to its journal. One run's trouble does not hold up the others."""
-        for run in runs:
-            if time.monotonic() < run.retry_at:
-                continue
-            try:
-                self._bring_up(run)
-            except TransientError as error:
-                self._fall_back(run, error)
-                if isinstance(error, UnreachableError):
+        """Bring every run up to its journal, a step of each in turn: none holds up the others."""
+        while runs and not self._closing:
+            unfinished = []
+            for run in runs:
+                try:
+                    if time.monotonic() >= run.retry_at and self._bring_up(run):
+                        unfinished.append(run)
+                except UnreachableError as error:
+                    self._fall_back(run, error)
                     return
-            except FinalError as error:
-                self._give_up(run, str(error))
-            except Exception as error:
-                logger.exception("Delivery of %s failed", run.path)
-                self._give_up(run, repr(error))
+                except TransientError as error:
+                    self._fall_back(run, error)
+                except FinalError as error:
+                    self._give_up(run, str(error))
+                except Exception as error:
+                    logger.exception("Delivery of %s failed", run.path)
+                    self._give_up(run, repr(error))
+            runs = unfinished
 
-    def _bring_up(self, run: _Run) -> None:
+    def _bring_up(self, run: _Run) -> bool:
+        """Take one step; return whether there is more to do at once."""
         delivery = self._claimed(run)
-        while delivery is not None and not self._closing:
-            ended = run.ended.is_set()
-            outcome = delivery.step(ended=ended)
-            self._recover(run)
-            if outcome is Outcome.DONE:
-                self._let_go(run)
-                self._directory.archive(run.path)
-                self._forget(run)
-            if outcome is not Outcome.MORE:
+        if delivery is None:
+            return False
+        outcome = delivery.step(ended=run.ended.is_set())
+        self._recover(run)
+        if outcome is Outcome.DONE:
+            self._put_aside(run, verified=delivery.verified)
+        return outcome is Outcome.MORE
+
+    def _put_aside(self, run: _Run, *, verified: bool) -> None:
+        """Take a run for done, unless somebody has begun to record it again."""
+        with self._lock:  # against `watch`
+            if not run.ended.is_set() or not self._directory.archive(run.path, verified=verified):
                 return
+            self._runs.pop(run.path, None)
+        self._let_go(run)
+        run.delivered.set()
 
     def _claimed(self, run: _Run) -> RunDelivery | None:
         """Return the run's delivery, or None while somebody else delivers it."""

@@ -52,6 +52,8 @@ class _Conversion:
             return value
         if isinstance(value, str):
             return self._text(value, path)
+        if isinstance(value, (np.datetime64, np.timedelta64)):
+            return self._other(value, path)
         if isinstance(value, numbers.Number | np.bool_):
             return self._number(value, path)
         if depth > _MAX_DEPTH:
@@ -73,6 +75,8 @@ class _Conversion:
             name = self._text(key, path) if isinstance(key, str) else str(key)
             if not isinstance(key, str):
                 self._noted(name, _join(path, name), f"the key {key!r} is written as text")
+            while name in result:  # 1 and "1"
+                name += "_"
             result[name] = self.convert(item, _join(path, name), depth + 1)
         return result
 

@@ -2,6 +2,7 @@
 
     <directory>/<run uid>@<catalog>.twj             being recorded, or waiting for delivery
     <directory>/delivered/<run uid>@<catalog>.twj   delivered and verified; kept for a while
+    <directory>/unverified/<run uid>@<catalog>.twj  delivered as far as it could be understood; kept
 
 The writer asks it for a run's file, the delivery for the files that wait.
 """
@@ -69,8 +70,9 @@ class JournalDirectory:
 
     def __post_init__(self) -> None:
         try:
-            self.delivered.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.delivered, self.unverified):
+                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise SetupError(
                 f"cannot use {self.path} as the journal directory: {error.strerror}. Give another with"
@@ -81,6 +83,11 @@ class JournalDirectory:
     def delivered(self) -> Path:
         """The folder of the delivered journals."""
         return self.path / "delivered"
+
+    @property
+    def unverified(self) -> Path:
+        """The folder of journals with something in them that could not be read or understood."""
+        return self.path / "unverified"
 
     def create(self, header: Header) -> JournalWriter:
         """Make the journal of a new run.
@@ -94,14 +101,14 @@ class JournalDirectory:
 
     def find(self, uid: str, catalog: str | None) -> Path | None:
         """Return the file of a run, waiting or delivered; None if it has none."""
-        for folder in (self.path, self.delivered):
+        for folder in (self.path, self.delivered, self.unverified):
             if (path := folder / file_name(uid, catalog)).exists():
                 return path
         return None
 
     def reopen(self, path: Path) -> JournalWriter:
         """Open a run's existing journal to append to it; a delivered one waits again."""
-        if path.parent == self.delivered:
+        if path.parent != self.path:
             path = path.rename(self.path / path.name)
         return JournalWriter.reopen(path)
 
@@ -139,22 +146,32 @@ class JournalDirectory:
         os.write(fd, f"{os.getpid()}\n".encode())
         return Claim(claim, fd)
 
-    def archive(self, path: Path) -> None:
-        """Put a delivered and verified journal aside, and remove what has been kept for long enough."""
-        path.rename(self.delivered / path.name)
+    def archive(self, path: Path, *, verified: bool = True) -> bool:
+        """Put a delivered journal aside; False, and it stays, if somebody records into it again."""
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            os.utime(path)  # kept from now on
+            path.rename((self.delivered if verified else self.unverified) / path.name)
+        finally:
+            os.close(fd)
         self.prune()
+        return True
 
     def prune(self, *, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> list[Path]:
         """Remove delivered journals that are too old, and the oldest while all are too large; return them."""
         removed: list[Path] = []
         kept = sorted(self.delivered.glob(f"*{SUFFIX}"), key=_modified)
-        size = sum(path.stat().st_size for path in kept)
-        for path in kept:
-            status = path.stat()
-            if status.st_mtime > time.time() - keep_seconds and size <= keep_bytes:
+        sizes = {path: path.stat().st_size for path in kept if path.exists()}
+        size = sum(sizes.values())
+        for path, its_size in sizes.items():
+            if _modified(path) > time.time() - keep_seconds and size <= keep_bytes:
                 break
-            path.unlink()
-            size -= status.st_size
+            path.unlink(missing_ok=True)
+            size -= its_size
             removed.append(path)
         return removed
 
@@ -180,4 +197,7 @@ def _is_still(path: Path, fd: int) -> bool:
 
 
 def _modified(path: Path) -> float:
-    return path.stat().st_mtime
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has put it aside
+        return 0.0

@@ -101,6 +101,8 @@ def _extend(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a typ
             return ormsgpack.Ext(Tag.SET, _pack(list(value)))
         case frozenset():
             return ormsgpack.Ext(Tag.FROZENSET, _pack(list(value)))
+        case datetime.datetime() if value != value:  # noqa: PLR0124 - pandas' NaT
+            return _unencodable(value)
         case datetime.datetime():
             return ormsgpack.Ext(Tag.DATETIME, value.isoformat().encode())
         case datetime.date():
@@ -183,7 +185,15 @@ def _encodable_key(key: Any) -> Any:
     return repr(key)
 
 
-def _restore(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a type reads best
+def _restore(tag: int, data: bytes) -> Any:
+    """Undo `_extend`; one value that cannot be undone must not cost its document."""
+    try:
+        return _restored(tag, data)
+    except Exception as error:  # noqa: BLE001
+        return Unencodable(f"extension {tag} ({type(error).__name__})", data.hex())
+
+
+def _restored(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a type reads best
     """Undo `_extend`; called by the decoder."""
     match tag:
         case Tag.BIG_INT | Tag.DECIMAL:
@@ -193,9 +203,9 @@ def _restore(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - on
         case Tag.NUMPY_ARRAY:
             return _restore_numpy(data)
         case Tag.SET:
-            return set(_unpack(data))
+            return set(map(_hashable, _unpack(data)))
         case Tag.FROZENSET:
-            return frozenset(_unpack(data))
+            return frozenset(map(_hashable, _unpack(data)))
         case Tag.DATETIME:
             return datetime.datetime.fromisoformat(data.decode())
         case Tag.DATE:
@@ -213,6 +223,11 @@ def _restore(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - on
         case _:
             msg = f"extension type {tag} is not one this version of Tilewright writes"
             raise ValueError(msg)
+
+
+def _hashable(value: Any) -> Any:
+    """Return a member of a set: a tuple travels as a list."""
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _restore_numpy(data: bytes) -> np.ndarray[Any, Any]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tilewright.documents import Document
 
 MAGIC = b"TILEWRJ\n"
+_PAIR = b"\x92"
+"""First byte of every payload: MessagePack's array of two."""
 VERSION = 1
 _HEADER = struct.Struct("<8sHII")
 _RECORD = struct.Struct("<II")
@@ -89,8 +91,13 @@ class JournalWriter:
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)  # nobody else holds it but for an instant, to look
-        _write_all(self._fd, header.encode())
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)  # nobody else holds it but for an instant, to look
+            _write_all(self._fd, header.encode())
+        except BaseException:
+            self.close()
+            path.unlink()
+            raise
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
@@ -104,18 +111,23 @@ class JournalWriter:
             If another process is writing to it.
         """
         with JournalReader(path) as reader:
-            for _ in reader:
-                pass
-            end = reader.position
-        writer = cls.__new__(cls)
-        writer.path = path
-        writer._fd = fd = os.open(path, os.O_WRONLY | os.O_APPEND)  # noqa: SLF001 - our own, under construction
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            raise SetupError(f"{path} is being written by another process") from None
-        os.truncate(fd, end)
+            writer = cls.__new__(cls)
+            writer.path = path
+            writer._fd = fd = os.open(path, os.O_WRONLY | os.O_APPEND)  # noqa: SLF001 - our own, under construction
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before reading: nobody appends any more
+                end, more = 0, True
+                while more:
+                    for _ in reader:
+                        pass
+                    end, more = reader.position, reader.give_up_tail()
+                os.truncate(fd, end)
+            except BlockingIOError:
+                writer.close()
+                raise SetupError(f"{path} is being written by another process") from None
+            except BaseException:
+                writer.close()
+                raise
         return writer
 
     def append(self, payload: bytes) -> None:
@@ -191,10 +203,6 @@ class JournalReader:
         self.position = self._start
         self.damage.clear()
 
-    def fileno(self) -> int:
-        """Return the file descriptor, for `fcntl.flock`."""
-        return self._fd
-
     def size(self) -> int:
         """Return the bytes in the file now."""
         return os.fstat(self._fd).st_size
@@ -242,6 +250,17 @@ class JournalReader:
                 break
         return documents
 
+    def give_up_tail(self) -> bool:
+        """Take what cannot be read for damage, as nothing more will be written; say whether more can be read."""
+        start, end = self.position, self.size()
+        if start == end:
+            return False
+        self._skip_damage(start, "no whole record begins here")
+        if self.position == start:
+            self.damage.append(Damage(start, end, "the last record is cut short or damaged"))
+            self.position = end
+        return self.position < end
+
     def _can_hold(self, start: int, length: int) -> bool:
         return length <= MAX_RECORD_BYTES and start + _RECORD.size + length <= self.size()
 
@@ -252,7 +271,8 @@ class JournalReader:
         """
         end = self.size()
         tail = os.pread(self._fd, end - start, start)
-        for offset in range(1, len(tail) - _RECORD.size):
+        offset = 0
+        while (offset := tail.find(_PAIR, offset + _RECORD.size + 1) - _RECORD.size) > 0:
             length, checksum = _RECORD.unpack_from(tail, offset)
             stop = offset + _RECORD.size + length
             if (

@@ -71,16 +71,27 @@ class Recorder:
     catalog
         Written into their headers: where the runs are to be delivered.
     opened
-        Called with the path of each journal that was opened, and its run's uid.
+        Called with the path of each journal that is opened, and its run's uid.
+    ended
+        Called with the path of each journal when nothing more will be written to it.
     """
 
     def __init__(
-        self, directory: JournalDirectory, catalog: str, opened: Callable[[Path, str], None]
+        self,
+        directory: JournalDirectory,
+        catalog: str,
+        opened: Callable[[Path, str], None],
+        ended: Callable[[Path], None],
     ) -> None:
         self._directory = directory
         self._catalog = catalog
         self._opened = opened
+        self._ended = ended
         self._routes: dict[str, OpenRun] = {}
+        self._shared: dict[str, list[OpenRun]] = {}
+        """Runs that a resource belongs to which names none, as older ones do: all that were open when it came."""
+        self._refused: set[str] = set()
+        """uids of documents that lead to a run that could not be recorded."""
         self._syncer = _Syncer()
 
     @property
@@ -94,7 +105,8 @@ class Recorder:
         Raises
         ------
         InputError
-            If no run can be found that the document belongs to.
+            If no run can be found that the document belongs to, or the run was recorded before and is another.
+            What follows of a run that was refused is dropped without a word.
         OSError
             If the journal cannot be written.
         """
@@ -103,18 +115,20 @@ class Recorder:
             return None
         run = self._routes.get(doc.get(_ROUTE_FIELD.get(name, "")))  # type: ignore[arg-type]
         if run is None:
-            self._record_for_all(name, doc)
+            self._record_otherwise(name, doc)
             return None
         self._append(run, encode(name, doc))
         if name in _NAMED_LATER:
             self._name(run, doc["uid"])
         elif name == "stop":
-            return self._close(run)
+            self._close(run)
+            return run
         return None
 
-    def end_runs(self) -> list[OpenRun]:
-        """Close the journals of runs that got no stop document, and return these runs."""
-        return [self._close(run) for run in self.open_runs]
+    def end_runs(self) -> None:
+        """Close the journals of runs that got no stop document."""
+        for run in self.open_runs:
+            self._close(run)
 
     def close(self) -> None:
         """End the thread that syncs; all runs must have ended."""
@@ -125,11 +139,16 @@ class Recorder:
         if uid in self._routes:
             self._append(self._routes[uid], encode("start", doc))  # noted by the plan as one too many
             return
-        run = self._open_journal(uid)
-        self._append(run, encode("start", doc))
+        try:
+            run = self._open_journal(uid)
+        except Exception:
+            self._refused.add(uid)
+            raise
+        self._refused.discard(uid)
         self._name(run, uid)
         self._syncer.add(run.journal)
         self._opened(run.path, uid)
+        self._append(run, encode("start", doc))
 
     def _open_journal(self, uid: str) -> OpenRun:
         existing = self._directory.find(uid, self._catalog)
@@ -147,6 +166,7 @@ class Recorder:
                 return
             run.known = None
             if known is not None:
+                self._refused.update(run.names)
                 self._close(run)
                 raise InputError(
                     f"run {run.uid} was recorded before with other documents (journal {run.path});"
@@ -158,26 +178,36 @@ class Recorder:
         self._routes[uid] = run
         run.names.append(uid)
 
-    def _record_for_all(self, name: str, doc: dict[str, Any]) -> None:
-        """Put a resource that names no run, as older ones do, into every run; refuse all else."""
-        runs = self.open_runs
+    def _record_otherwise(self, name: str, doc: dict[str, Any]) -> None:
+        """Record what does not lead to one open run: an older resource, its datums, what follows a refused run."""
         field_name = _ROUTE_FIELD.get(name, "its name")
-        if name != "resource" or doc.get("run_start") is not None or not runs:
-            raise InputError(f"it belongs to no run being recorded: {field_name} is {doc.get(field_name)!r}")
+        follows = doc.get(field_name)
+        runs = self._shared.get(follows, []) if isinstance(follows, str) else []
+        if name == "resource" and follows is None:
+            runs = self._shared[doc["uid"]] = self.open_runs
         for run in runs:
-            self._append(run, encode(name, doc))
-            self._name(run, doc["uid"])
+            if run.uid in self._routes:
+                self._append(run, encode(name, doc))
+        if runs:
+            return
+        if follows in self._refused:
+            if name in _NAMED_LATER:
+                self._refused.add(doc["uid"])
+            return
+        raise InputError(f"it belongs to no run being recorded: {field_name} is {follows!r}")
 
-    def _close(self, run: OpenRun) -> OpenRun:
+    def _close(self, run: OpenRun) -> None:
         for uid in run.names:
             if self._routes.get(uid) is run:
                 del self._routes[uid]
         if run.known is not None:
             run.known.close()
         self._syncer.remove(run.journal)
-        run.journal.sync()
-        run.journal.close()
-        return run
+        try:
+            run.journal.sync()
+        finally:
+            run.journal.close()
+            self._ended(run.path)
 
 
 class _Syncer:

@@ -10,9 +10,11 @@ import json
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from tilewright.documents import to_json
+from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME
 from tilewright.tables.schema import Column, Hints, Schema, arrow_type
 from tilewright.tables.values import convert
@@ -53,6 +55,27 @@ def page_of(events: list[Mapping[str, Any]]) -> Page:
     return page
 
 
+def check_page(page: Page) -> None:
+    """Make sure that a page can be taken apart.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, is no list or array, or has another length than the others.
+    """
+    for part in ("data", "timestamps", "filled"):
+        if not isinstance(page.get(part) or {}, dict):
+            raise InputError(f"its {part} is a {type(page[part]).__name__}, not a mapping of columns")
+    parts = {part: page.get(part) or {} for part in ("data", "timestamps", "filled")}
+    columns = {SEQ_NUM: page[SEQ_NUM], TIME: page[TIME]}
+    columns |= {f"{part} of {key}": values for part, those in parts.items() for key, values in those.items()}
+    for name, values in columns.items():
+        if not isinstance(values, (list, tuple, np.ndarray)) or getattr(values, "ndim", 1) == 0:
+            raise InputError(f"its {name} is a {type(values).__name__}, not a column")
+        if len(values) != len(page[SEQ_NUM]):
+            raise InputError(f"its {name} has {len(values)} rows and its seq_num {len(page[SEQ_NUM])}")
+
+
 def rows_of(page: Page) -> int:
     """Return the number of rows of a page."""
     return len(page[SEQ_NUM])
@@ -73,7 +96,8 @@ def build(pages: Iterable[Page], schema: Schema, data_keys: Mapping[str, Mapping
         batches.append(batch)
     if needed != Hints():
         raise SchemaTooNarrow(needed)
-    return pa.Table.from_batches([batch for batch in batches if batch is not None], schema=schema.arrow)
+    table = pa.Table.from_batches([batch for batch in batches if batch is not None], schema=schema.arrow)
+    return table.combine_chunks()  # many small chunks would make a request several times its size
 
 
 def _build_page(
@@ -115,8 +139,9 @@ def _unknown_keys(
     extra: dict[str, pa.DataType] = {}
     strays: dict[str, list[Any]] = {}
     filled = page.get("filled") or {}
-    for key in page["data"].keys() - schema.keys:
-        values = page["data"][key]
+    for key, values in (page.get("data") or {}).items():
+        if key in schema.keys:
+            continue
         if key not in data_keys:
             strays[key] = values
         elif any(filled.get(key, ())) or any(not isinstance(value, (str, NoneType)) for value in values):
@@ -127,7 +152,7 @@ def _unknown_keys(
 def _values(page: Page, column: Column) -> list[Any]:
     if not column.source:
         return list(page[column.key])
-    values = page[column.source].get(column.key)
+    values = (page.get(column.source) or {}).get(column.key)
     return [None] * rows_of(page) if values is None else list(values)
 
 

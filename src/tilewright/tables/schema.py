@@ -41,7 +41,8 @@ class Hints:
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
     """Type of a column by its name, where it is wider than the descriptor says."""
     extra_keys: Mapping[str, pa.DataType] = field(default_factory=dict)
-    """Type of each external data key whose values came in the events after all (`filled`)."""
+    """Type of each data key that has a column though the first descriptor does not say so: external ones whose
+    values came in the events after all (`filled`), and those of later descriptors."""
     rejected: bool = False
     """Whether the table has the `rejected` column."""
 
@@ -100,8 +101,12 @@ def schema_for(data_keys: Mapping[str, Mapping[str, Any]], hints: Hints) -> Sche
     hints
         What is known beyond the descriptor.
     """
-    types = {key: arrow_type(spec) for key, spec in data_keys.items() if not is_external(spec)}
-    types.update(hints.extra_keys)
+    types = {
+        key: hints.extra_keys[key] if is_external(spec) else arrow_type(spec)
+        for key, spec in data_keys.items()
+        if not is_external(spec) or key in hints.extra_keys
+    }
+    types.update((key, type_) for key, type_ in hints.extra_keys.items() if key not in types)
     names = column_names(types)
     columns = [Column(SEQ_NUM, "", SEQ_NUM, INT), Column(TIME, "", TIME, FLOAT)]
     columns += [Column(name, "data", key, types[key]) for key, name in names.items()]

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _INT64_RANGE = range(-(1 << 63), 1 << 63)
+_TEMPORAL = (np.datetime64, np.timedelta64)
 FLOAT = pa.float64()
 INT = pa.int64()
 
@@ -154,16 +155,18 @@ def _as(value: Any, target: pa.DataType) -> Any:
 
 
 def _simple(value: Any) -> Any:
-    """Return numpy values as Python's own."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    return value
+    """Return numpy values as Python's own, but for dates and durations, which it would make plain integers."""
+    if isinstance(value, _TEMPORAL):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "mM":
+        return list(value)
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def _type_for(value: Any, target: pa.DataType) -> pa.DataType | None:
     """Return the narrowest type from `target` on that holds `value` exactly; None if there is none."""
-    if value is None:
-        return target
+    if value is None or isinstance(value, _TEMPORAL):
+        return target if value is None else None
     if pa.types.is_list(target):
         return _list_type_for(value, target)
     if pa.types.is_string(target):
