@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import pickle
 import subprocess
 import sys
 import threading
@@ -122,8 +123,6 @@ for name, doc in pickle.load(sys.stdin.buffer):
     writer(name, doc)
 os._exit(1)
 """
-    import pickle
-
     documents = simple_run(events=50)[:-1]
     subprocess.run([sys.executable, "-c", code], input=pickle.dumps(documents), check=False)
     (path,) = journal.glob("*.twj")
@@ -316,7 +315,6 @@ writer = TiledWriter(sys.argv[1], journal={str(tmp_path)!r}, on_stop="return", s
 for name, doc in pickle.load(sys.stdin.buffer):
     writer(name, doc)
 """
-    import pickle
     from urllib.parse import urlsplit
 
     documents = simple_run(events=5)
@@ -410,3 +408,112 @@ def test_a_closed_writer_says_that_it_records_nothing(catalog, tmp_path, caplog)
     strict.close()
     with pytest.raises(InputError, match="the writer is closed"):
         write(strict, simple_run())
+
+
+def test_a_run_given_again_while_it_waits(catalog, tmp_path):
+    documents = simple_run(events=6)
+    with TiledWriter(catalog, journal=tmp_path, on_stop="return", strict=True) as writer:
+        write(writer, documents)
+        write(writer, documents)
+        assert writer.flush(30)
+        assert writer.status().waiting == ()
+    assert_readable(catalog, documents)
+
+
+def test_a_run_cut_off_and_given_again_at_once(catalog, tmp_path):
+    documents = simple_run(events=6)
+    with TiledWriter(catalog, journal=tmp_path, on_stop="return", strict=True) as writer:
+        write(writer, documents[:4])
+        writer.end_runs()
+        write(writer, documents)
+        assert writer.flush(30)
+    assert_readable(catalog, documents)
+    assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["state"] == "complete"
+
+
+def test_a_run_that_is_another_is_told_once(catalog, tmp_path, caplog):
+    documents = simple_run(events=6)
+    other = [("start", {**documents[0][1], "sample": "another"}), *documents[1:]]
+    with TiledWriter(catalog, journal=tmp_path) as writer:
+        write(writer, documents)
+        write(writer, other)
+        assert writer.flush(30)
+    assert_readable(catalog, documents)
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+    assert list(tmp_path.glob("*.twj")) == []
+
+
+def test_live_runs_do_not_starve_each_other(catalog, tmp_path):
+    runs = [simple_run(events=200, scan_id=number) for number in (1, 2)]
+    with TiledWriter(catalog, journal=tmp_path, on_stop="return") as writer:
+        for one, two in zip(*runs, strict=True):
+            writer(*one)
+            writer(*two)
+            time.sleep(0.002)
+            if one[0] == "event" and one[1]["seq_num"] == 150:
+                assert writer.flush(5)
+                for documents in runs:
+                    assert len(catalog[documents[0][1]["uid"]].table()) >= 149
+        assert writer.flush(30)
+    for documents in runs:
+        assert_readable(catalog, documents)
+
+
+@pytest.mark.parametrize("ending", ["", "raise SystemError"])
+def test_a_script_with_its_own_server_ends_soon_and_delivers(tmp_path, ending):
+    """Whatever order its pieces were made in, the writer is done before the server goes."""
+    documents = simple_run(events=5)
+    code = f"""
+import pickle, sys
+from tilewright import TiledWriter, serve
+server = serve({str(tmp_path / "data")!r}, announce=False)
+writer = TiledWriter(server, on_stop="return", strict=True)
+for name, doc in pickle.load(sys.stdin.buffer):
+    writer(name, doc)
+{ending}
+"""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=pickle.dumps(documents),
+        check=False,
+        capture_output=True,
+        timeout=90,
+    )
+    assert time.monotonic() - began < 25
+    assert done.returncode == (1 if ending else 0), done.stderr.decode()
+    with open_catalog(tmp_path / "data") as catalog:
+        assert_readable(catalog, documents)
+
+
+def test_a_resource_that_names_no_run_reaches_every_run(catalog, tmp_path, server):
+    import numpy as np
+
+    runs = [simple_run(events=2, scan_id=number) for number in (1, 2)]
+    folder = server.directory / "data" / "shared"
+    folder.mkdir()
+    for number in range(2):
+        np.save(folder / f"x_{number}.npy", np.full((2, 3), number))
+    resource = {
+        "uid": "r",
+        "spec": "NPY_SEQ",
+        "root": str(folder),
+        "resource_path": "x",
+        "resource_kwargs": {},
+    }
+    spec = {"dtype": "array", "shape": [2, 3], "dtype_numpy": "<i8", "external": "FILESTORE:", "source": "s"}
+    for documents in runs:
+        documents[1][1]["data_keys"]["image"] = spec
+        for number, (_, doc) in enumerate(documents[2:-1]):
+            doc["data"]["image"], doc["timestamps"]["image"] = f"r/{number}", 1.0
+    with TiledWriter(catalog, journal=tmp_path, strict=True) as writer:
+        for documents in runs:
+            write(writer, documents[:2])
+        writer("resource", resource)
+        for number in range(2):
+            writer("datum", {"datum_id": f"r/{number}", "resource": "r", "datum_kwargs": {}})
+        for documents in runs:
+            write(writer, documents[2:])
+    for documents in runs:
+        run = catalog[documents[0][1]["uid"]]
+        np.testing.assert_array_equal(np.asarray(run["primary"]["image"].read())[:, 0, 0], [0, 1])

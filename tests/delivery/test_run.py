@@ -300,3 +300,174 @@ def test_an_array_the_server_refuses_costs_the_run_nothing(journal, remote, cata
     journal.append(documents)
     assert deliver(journal.delivery(remote)) is Outcome.DONE
     assert len(catalog[documents[0][1]["uid"]].table()) == 3
+
+
+def test_columns_that_widen_one_after_the_other(journal, watched, catalog):
+    rows = 6
+    columns = {f"n{key}": [row + (0.5 if row == key + 1 else 0) for row in range(rows)] for key in range(5)}
+    documents = run_of(columns, dtypes=dict.fromkeys(columns, "<i8"))
+    delivery = journal.delivery(watched)
+    for document in documents:
+        journal.append([document])
+        deliver(delivery)
+    assert_delivered(catalog, documents)
+
+
+def with_a_later_descriptor(documents, data_key, spec, values, *, after):
+    """Return the documents with a second descriptor that has one more data key, from row `after` on."""
+    (_, first), events = documents[1], documents[2:-1]
+    second = {**first, "uid": "later", "data_keys": {**first["data_keys"], data_key: spec}}
+    changed = []
+    for (name, doc), value in zip(events[after:], values, strict=True):
+        data = {**doc["data"], data_key: value}
+        stamps = {**doc["timestamps"], data_key: 7.5}
+        changed.append((name, {**doc, "descriptor": "later", "data": data, "timestamps": stamps}))
+    return [*documents[:2], *events[:after], ("descriptor", second), *changed, documents[-1]]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_later_descriptor_with_another_data_key(journal, watched, catalog, at_once):
+    spec = {"dtype": "integer", "shape": [], "source": "s"}
+    documents = with_a_later_descriptor(simple_run(events=6), "extra", spec, [40, 50, 60], after=3)
+    delivery = journal.delivery(watched)
+    for piece in [documents] if at_once else [[document] for document in documents]:
+        journal.append(piece)
+        deliver(delivery)
+    run = catalog[documents[0][1]["uid"]]
+    table = run.table(timestamps=True)
+    assert table["extra"].fillna(-1).tolist() == [-1, -1, -1, 40, 50, 60]
+    assert table["x0"].tolist() == simple_run_column(6)
+    assert run.metadata["tilewright"]["verified"]
+    assert deliver(journal.delivery(watched)) is Outcome.DONE
+    assert catalog[documents[0][1]["uid"]].table()["extra"].count() == 3
+
+
+def simple_run_column(events):
+    return [float(row) for row in range(1, events + 1)]
+
+
+def test_a_run_deleted_in_mid_delivery_is_made_again(journal, remote, catalog):
+    documents = simple_run(events=6)
+    delivery = journal.delivery(remote)
+    journal.append(documents[:5])
+    deliver(delivery)
+    catalog.delete_contents(documents[0][1]["uid"], recursive=True, external_only=False)
+    journal.append(documents[5:])
+    assert deliver(delivery) is Outcome.DONE
+    assert_delivered(catalog, documents)
+
+
+def test_a_record_that_ends_past_the_end_is_not_waited_for_for_ever(journal, remote, catalog):
+    """A length that is damaged to more than is left: what follows is found all the same."""
+    documents = simple_run(events=8)
+    journal.append(documents[:4])
+    place = journal.writer.path.stat().st_size
+    journal.append(documents[4:])
+    data = bytearray(journal.writer.path.read_bytes())
+    data[place : place + 4] = (1 << 20).to_bytes(4, "little")
+    journal.writer.path.write_bytes(data)
+    assert deliver(journal.delivery(remote), ended=True) is Outcome.DONE
+    run = catalog[documents[0][1]["uid"]]
+    assert run.stop is not None
+    assert run.table()["seq_num"].tolist() == [1, 2, 4, 5, 6, 7, 8]
+    assert not run.metadata["tilewright"]["verified"]
+
+
+def test_a_journal_whose_start_cannot_be_read_is_not_taken_for_delivered(journal, remote):
+    journal.append(simple_run(events=2))
+    data = bytearray(journal.writer.path.read_bytes())
+    data[data.index(b"scan_id")] ^= 0xFF
+    journal.writer.path.write_bytes(data)
+    with pytest.raises(FinalError, match="its start document cannot be read"):
+        deliver(journal.delivery(remote), ended=True)
+
+
+ODD = {
+    "a page without time": ("event_page", {"seq_num": [9], "data": {"x0": [1.0]}}),
+    "a page of unequal columns": ("event_page", {"seq_num": [9], "time": [1.0], "data": {"x0": [1.0, 2.0]}}),
+    "a page with a number for a column": ("event_page", {"seq_num": [9], "time": [1.0], "data": {"x0": 1.0}}),
+    "an event whose timestamps are a list": (
+        "event",
+        {"seq_num": 9, "time": 1.0, "data": {}, "timestamps": [1]},
+    ),
+    "an event whose data is a number": ("event", {"seq_num": 9, "time": 1.0, "data": 5}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_an_odd_document_costs_its_run_nothing_but_itself(journal, remote, catalog, odd):
+    documents = simple_run(events=4)
+    (name, doc) = odd
+    documents.insert(4, (name, {**doc, "descriptor": documents[1][1]["uid"], "uid": "odd"}))
+    journal.append(documents)
+    delivery = journal.delivery(remote)
+    assert deliver(delivery) is Outcome.DONE
+    run = catalog[documents[0][1]["uid"]]
+    assert run.table()["seq_num"].tolist() == [1, 2, 3, 4]
+    assert any(note.startswith(f"a document ({name}) ") for note in run.notes)
+    assert not run.metadata["tilewright"]["verified"]
+    assert not delivery.verified
+
+
+def test_a_data_key_of_no_known_type(journal, remote, catalog):
+    documents = simple_run(events=3)
+    documents[1][1]["data_keys"]["x1"]["dtype_numpy"] = "rubbish"
+    journal.append(documents)
+    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    run = catalog[documents[0][1]["uid"]]
+    assert run.table()["x0"].tolist() == [1.0, 2.0, 3.0]
+    assert run.rejected()["value"].tolist() == [1.001, 2.001, 3.001]
+    assert any("is taken for text" in note for note in run.notes)
+
+
+def external(key, uid, descriptor, run_start):
+    resource = {
+        "uid": uid,
+        "run_start": run_start,
+        "data_key": key,
+        "mimetype": "application/x-strange",
+        "uri": "file://localhost/nowhere/x",
+        "parameters": {},
+    }
+    datum = {
+        "uid": f"{uid}/0",
+        "stream_resource": uid,
+        "descriptor": descriptor,
+        "indices": {"start": 0, "stop": 3},
+        "seq_nums": {"start": 1, "stop": 4},
+    }
+    return [("stream_resource", resource), ("stream_datum", datum)]
+
+
+def test_external_data_keys_whose_names_are_taken(journal, remote, catalog):
+    keys = ["internal", "time", "ts_x0", "a/b", "a_b", "rejected"]
+    documents = simple_run(events=3)
+    (_, start), (_, descriptor) = documents[:2]
+    for key in keys:
+        descriptor["data_keys"][key] = {"dtype": "array", "shape": [2], "external": "S:", "source": "s"}
+    files = [external(key, f"r{n}", descriptor["uid"], start["uid"]) for n, key in enumerate(keys)]
+    documents[-1:-1] = [document for pair in files for document in pair]
+    journal.append(documents)
+    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    run = catalog[start["uid"]]
+    assert run.table()["x0"].tolist() == [1.0, 2.0, 3.0]
+    assert set(run.base["primary"].base) == {
+        "internal",
+        "k_internal",
+        "time_",
+        "ts_x0_",
+        "a_b",
+        "a_b_",
+        "rejected_",
+    }
+    assert sum("is the node" in note for note in run.notes) == len(keys)
+
+
+def test_live_rows_go_out_together_and_not_one_by_one(journal, watched):
+    documents = simple_run(events=30)
+    delivery = journal.delivery(watched)
+    for document in documents[:-1]:
+        journal.append([document])
+    assert delivery.step() is Outcome.WAITING
+    assert [rows for what, _, rows in watched.asked if what == "append"] == [30]
+    assert delivery.level_to == delivery.reader.position

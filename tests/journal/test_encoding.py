@@ -159,3 +159,9 @@ def same(one, other):
 @given(json_like)
 def test_anything_like_json_comes_back(value):
     assert same(round_trip(value), value)
+
+
+def test_a_set_of_tuples_and_a_time_that_is_none():
+    pd = pytest.importorskip("pandas")
+    assert round_trip({"roi": {(1, 2), (3, 4)}}) == {"roi": {(1, 2), (3, 4)}}
+    assert round_trip({"at": pd.NaT, "fine": 1}) == {"at": Unencodable("NaTType", "NaT"), "fine": 1}

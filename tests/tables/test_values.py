@@ -154,3 +154,13 @@ def test_wider_is_commutative_and_idempotent(one, other):
     if both is not None:
         assert wider(both, one) == both
         assert wider(both, other) == both
+
+
+@pytest.mark.parametrize(
+    "value", [np.datetime64("2026-01-01", "ns"), np.timedelta64(5, "ns"), np.array([5], "m8[ns]")], ids=repr
+)
+def test_dates_and_durations_are_no_numbers(value):
+    target = pa.list_(I8) if value.ndim else I8
+    converted = convert([value], target)
+    assert list(converted.rejected) == [0]
+    assert converted.array.to_pylist() == [None]
