@@ -138,7 +138,7 @@ def _give(writer: TiledWriter, name: str, doc: dict[str, Any], path: Path, tally
 
 
 def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> None:
-    """Wait until the server has everything.
+    """Wait until the server has everything, but for the runs that it refuses.
 
     Raises
     ------
@@ -149,10 +149,13 @@ def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> 
     task = progress.add_task(f"delivering {counted(total, 'run')}", total=total)
     writer.end_runs()
     give_up_at = time.monotonic() + PATIENCE
-    while not writer.flush(timeout=POLL):
+    while True:
+        writer.flush(timeout=POLL)
         _heed(stop)
         status = writer.status()
         progress.update(task, completed=total - len(status.waiting))
+        if not status.waiting:  # delivered, or given up
+            return
         if status.reachable is not False:
             give_up_at = time.monotonic() + PATIENCE
         elif time.monotonic() > give_up_at:
@@ -161,7 +164,6 @@ def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> 
                 f"{status.last_error}. Nothing is lost: {waiting} in {writer.journal}; repeat the command when the"
                 " server is back."
             )
-    progress.update(task, completed=total)
 
 
 @contextmanager

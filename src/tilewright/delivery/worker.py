@@ -192,9 +192,11 @@ class Worker:
 
     def _deliver(self, runs: list[_Run]) -> None:
         """Bring every run up to its journal, a step of each in turn: none holds up the others."""
-        while runs and not self._closing:
+        while runs:
             unfinished = []
             for run in runs:
+                if self._closing:
+                    return
                 try:
                     if time.monotonic() >= run.retry_at and self._bring_up(run):
                         unfinished.append(run)
