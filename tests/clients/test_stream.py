@@ -309,7 +309,7 @@ def test_config_with_updates(stream, write):
         {
             "device": ["camera", "camera"],
             "key": ["exposure", "exposure"],
-            "value": [1, 2],
+            "value": pd.Series([1, 2], dtype=object),
             "timestamp": [11.0, 12.0],
             "since": [1_700_000_000.6, 77.0],
         }

@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy as np
     import pandas as pd
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 EXACT_INTEGERS = 2**53
 """Below this every whole number is a float64."""
-
-_EMPTY_DTYPES = {"integer": "int64", "number": "float64", "boolean": "bool"}
 
 
 def to_frame(table: pa.Table, types: Mapping[str, pa.DataType]) -> pd.DataFrame:
@@ -45,25 +43,6 @@ def to_frame(table: pa.Table, types: Mapping[str, pa.DataType]) -> pd.DataFrame:
 
     columns = {name: _series(name, table[name], types[name]) for name in table.column_names}
     return pd.DataFrame(columns, columns=table.column_names)
-
-
-def empty_frame(data_keys: Mapping[str, Any], columns: Sequence[str]) -> pd.DataFrame:
-    """Return a DataFrame without rows, its dtypes as the descriptor says, for a stream without a table.
-
-    Parameters
-    ----------
-    data_keys
-        Of the descriptor.
-    columns
-        Names wanted: data keys, ``seq_num``, ``time``, or ``ts_<key>``.
-    """
-    import pandas as pd  # noqa: PLC0415  # heavy
-
-    kinds = {key: spec.get("dtype") for key, spec in data_keys.items()}
-    kinds |= {f"ts_{key}": "number" for key in data_keys} | {"seq_num": "integer", "time": "number"}
-    known = _EMPTY_DTYPES | {"string": pd.StringDtype(na_value=math.nan)}
-    dtypes = {name: known.get(kinds.get(name, ""), "object") for name in columns}
-    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()})
 
 
 def last_attempts(seq_num: pd.Series[Any]) -> np.ndarray[Any, Any]:

@@ -192,9 +192,8 @@ class Stream(CompositeClient):
         """Turn the arguments of `table` into column names, each once."""
         data, stamps = layout.data, layout.timestamps
         if not layout.tables:
-            data = tuple(key for key, spec in self.data_keys.items() if "external" not in spec)
-            data = tuple(key for key in data if key not in layout.arrays)
-            stamps = tuple(f"ts_{key}" for key in data)
+            names = [name for name in self._empty_table(layout).column_names if name not in KEYS]
+            data, stamps = tuple(names[: len(names) // 2]), tuple(names[len(names) // 2 :])
         there = [*KEYS, *data, *stamps]
         if columns is None:
             names = [*KEYS, *data]
@@ -216,7 +215,8 @@ class Stream(CompositeClient):
         """Fetch columns, every row in the order taken, one request a table concerned."""
         names = list(dict.fromkeys(columns))
         if not layout.tables:
-            return frames.empty_frame(self.data_keys, names)
+            empty = self._empty_table(layout).select(names)
+            return frames.to_frame(empty, {field.name: field.type for field in empty.schema})
         parts: list[pa.Table] = []
         types: dict[str, pa.DataType] = {}
         for table in layout.tables:
@@ -229,6 +229,13 @@ class Stream(CompositeClient):
 
             return pd.DataFrame()
         return frames.to_frame(side_by_side(parts), types)[names]
+
+    def _empty_table(self, layout: Layout) -> pa.Table:
+        """Return the table that a stream without rows would have: what the descriptor says, and no row."""
+        from tilewright.tables import Hints, schema_for, usable  # noqa: PLC0415  # heavy
+
+        data_keys, _ = usable({key: spec for key, spec in self.data_keys.items() if key not in layout.arrays})
+        return schema_for(data_keys, Hints()).arrow.empty_table()
 
     def _lazy(self, item: dict[str, Any]) -> Any:
         """Return the array of a node: dask for arrays, in memory for ragged ones (event data, never files)."""

@@ -23,6 +23,7 @@ from tilewright.tables import (
     page_of,
     rows_of,
     schema_for,
+    usable,
 )
 
 if TYPE_CHECKING:
@@ -217,7 +218,9 @@ class RunPlan:
         name = str(doc.get("name") or "primary")
         key = self._keys.get(name) or self._node_key(name)
         self._keys[name] = key
-        data_keys = self._usable(name, doc["data_keys"])
+        data_keys, reasons = usable(doc["data_keys"])
+        for data_key, reason in reasons.items():
+            self._note(f"data key {data_key!r} of stream {name!r} is taken for text: {reason}")
         stream = self.streams.get(key)
         if stream is None:
             stream = StreamPlan(key, self._json(f"descriptor of {name}", doc), self._hints.get(key, Hints()))
@@ -229,18 +232,6 @@ class RunPlan:
             stream.describe(data_keys)
             stream.config_updates.append(self._config_update(name, stream, doc))
         self._stream_of_descriptor[doc["uid"]] = stream
-
-    def _usable(self, stream: str, data_keys: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-        """Return the data keys; one whose values are of no known type is taken for text, which they may not be."""
-        usable: dict[str, Mapping[str, Any]] = {}
-        for key, spec in data_keys.items():
-            try:
-                usable[str(key)] = spec
-                arrow_type(spec)
-            except (InputError, TypeError, ValueError, AttributeError, KeyError) as error:
-                usable[str(key)] = {"dtype": "string"}
-                self._note(f"data key {key!r} of stream {stream!r} is taken for text: {error}")
-        return usable
 
     def _config_update(self, name: str, stream: StreamPlan, doc: dict[str, Any]) -> dict[str, Any]:
         """Return a later descriptor without what it repeats of the first."""
@@ -302,8 +293,3 @@ class RunPlan:
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
-
-
-def has_table(stream: StreamPlan) -> bool:
-    """Say whether a stream has a table: it has rows, or data keys to have rows of."""
-    return bool(stream.rows) or any(not is_external(spec) for spec in stream.data_keys.values())

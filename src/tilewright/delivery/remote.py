@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -73,9 +74,17 @@ class Node:
         return pa.ipc.read_schema(pa.BufferReader(base64.b64decode(encoded)))
 
 
+@dataclass(slots=True)
+class Contact:
+    """Whether anybody answers."""
+
+    answers: int = 0
+    """Responses so far, refusals included."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Requests to one catalog through one HTTP client (safe to use from several threads)."""
+    """Requests to one catalog through one HTTP client."""
 
     http: httpx.Client
     api: str
@@ -83,6 +92,7 @@ class Remote:
     root: Path = ()
     """Node of the server below which the catalog's runs lie."""
     owns_client: bool = field(default=True)
+    contact: Contact = field(default_factory=Contact)
 
     def close(self) -> None:
         """Close the connections, unless the client is somebody else's."""
@@ -112,7 +122,7 @@ class Remote:
         external = data_source is not None and data_source.get("assets")
         try:
             answer = _content(
-                self._send("POST", "register" if external else "metadata", path[:-1], json=body)
+                self._send("POST", "register" if external else "metadata", path[:-1], body=body)
             )
         except ConflictError:
             if (node := self.get(path)) is None:  # deleted in between: the next try creates it
@@ -142,11 +152,11 @@ class Remote:
             for key, value in items.items()
         ]
         body = {"content-type": "application/json-patch+json", "metadata": operations, "specs": []}
-        self._send("PATCH", "metadata", path, json=body, params={"drop_revision": "true"})
+        self._send("PATCH", "metadata", path, body=body, params={"drop_revision": "true"})
 
     def put_data_source(self, path: Path, data_source: dict[str, Any]) -> None:
         """Replace a data source's structure and parameters, and add the assets it names."""
-        self._send("PUT", "data_source", path, json={"data_source": data_source})
+        self._send("PUT", "data_source", path, body={"data_source": data_source})
 
     def append_rows(self, path: Path, table: pa.Table) -> None:
         """Append rows to a table.
@@ -156,6 +166,7 @@ class Remote:
         FateUnknownError
             If the rows may have arrived.
         """
+        table = table.replace_schema_metadata(_pandas_notes(table.schema))
         buffer = io.BytesIO()
         with pa.ipc.new_file(buffer, table.schema) as writer:
             writer.write_table(table)
@@ -193,7 +204,7 @@ class Remote:
         path: Path,
         *,
         params: dict[str, str] | None = None,
-        json: Any = None,
+        body: Any = None,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
@@ -204,7 +215,7 @@ class Remote:
             method,
             f"{self.api}/{route}/{segments}",
             params=params,
-            json=json,
+            json=body,
             content=content,
             headers=headers,
             timeout=TIMEOUT,
@@ -217,12 +228,41 @@ class Remote:
             raise FateUnknownError(f"{doing}: the connection broke: {error!r}") from error
         except RuntimeError as error:  # a Tiled client that its owner has closed
             raise TransientError(f"{doing}: {error}") from error
+        self.contact.answers += 1
         if not response.is_success:
             raise _failure(response, doing)
         return response
 
     def _label(self, path: Path) -> str:
         return "/".join((*self.root, *path)) or "the catalog"
+
+
+def _pandas_notes(schema: pa.Schema) -> dict[bytes, bytes]:
+    """Return what pandas would note in a schema if its columns were Arrow's.
+
+    A stock Tiled server reads rows with `read_pandas`, and by these notes keeps Arrow's types. Without them it makes
+    NumPy's, which have no null: an integer beside one becomes a float, and a NaN beside one becomes null.
+    """
+    columns = [
+        {
+            "name": field.name,
+            "field_name": field.name,
+            "metadata": None,
+            # pandas writes `list<…>[pyarrow]` and does not know it when it reads.
+            "pandas_type": "object" if pa.types.is_nested(field.type) else str(field.type),
+            "numpy_type": "object" if pa.types.is_nested(field.type) else f"{field.type}[pyarrow]",
+        }
+        for field in schema
+    ]
+    creator = {"library": "pyarrow", "version": pa.__version__}
+    notes = {
+        "index_columns": [],
+        "column_indexes": [],
+        "columns": columns,
+        "creator": creator,
+        "pandas_version": "2.0",
+    }
+    return {b"pandas": json.dumps(notes).encode()}
 
 
 class NotThereError(FinalError):

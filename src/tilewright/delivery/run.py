@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
-from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan, has_table
+from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, NotThereError, Path, Remote
 from tilewright.documents import Translator
 from tilewright.errors import FinalError
@@ -185,14 +185,14 @@ class RunDelivery:
     def _has_unsent_rows(self) -> bool:
         return any(stream.pending() for stream in self._plan.streams.values())
 
-    def _send(self, *, finishing: bool = False) -> None:
-        """Bring the server up to the plan. A stream without rows gets its table when the run is finished."""
+    def _send(self) -> None:
+        """Bring the server up to the plan. A stream without rows has no table."""
         run = (self._plan.uid or "",)
         if not self._created:
             self._create_run(run)
         for plan in self._plan.streams.values():
             stream = self._streams.get(plan.key) or self._create_stream(run, plan)
-            if plan.pending() or (finishing and stream.table is None and has_table(plan)):
+            if plan.pending():
                 self._send_rows(stream, plan)
             for key, array in plan.arrays.items():
                 self._send_array(stream, key, array)
@@ -271,7 +271,7 @@ class RunDelivery:
         """Check the counts, write the stop document and the report, and close the live streams."""
         for document in self._translator.finish():
             self._plan.consume(*document)
-        self._send(finishing=True)
+        self._send()
         rows = {plan.key: plan.rows for plan in self._plan.streams.values()}
         for key, stream in self._streams.items():
             if stream.table is not None:

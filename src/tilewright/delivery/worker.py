@@ -197,10 +197,12 @@ class Worker:
             for run in runs:
                 if self._closing:
                     return
+                answers = self._remote.contact.answers
                 try:
                     if time.monotonic() >= run.retry_at and self._bring_up(run):
                         unfinished.append(run)
                 except UnreachableError as error:
+                    self._reachable = False
                     self._fall_back(run, error)
                     return
                 except TransientError as error:
@@ -210,6 +212,8 @@ class Worker:
                 except Exception as error:
                     logger.exception("Delivery of %s failed", run.path)
                     self._give_up(run, repr(error))
+                if self._remote.contact.answers > answers:
+                    self._reachable = True
             runs = unfinished
 
     def _bring_up(self, run: _Run) -> bool:
@@ -247,7 +251,6 @@ class Worker:
         """Try this run again later; say so once."""
         if run.trouble is None:
             logger.warning("Delivery to %s waits, the journals are kept: %s", self._target.name, error)
-        self._reachable = not isinstance(error, UnreachableError)
         run.trouble = str(error)
         run.retry_at = time.monotonic() + run.delay
         run.delay = min(LAST_RETRY, 2 * run.delay)
@@ -255,7 +258,7 @@ class Worker:
     def _recover(self, run: _Run) -> None:
         if run.trouble is not None:
             logger.warning("Delivery of run %s to %s goes on", run.uid, self._target.name)
-        self._reachable, run.trouble, run.delay = True, None, FIRST_RETRY
+        run.trouble, run.delay = None, FIRST_RETRY
 
     def _give_up(self, run: _Run, reason: str) -> None:
         logger.error("Run %s is not delivered; its journal %s is kept: %s", run.uid, run.path, reason)

@@ -2,7 +2,7 @@
 
 from tilewright.tables.batch import Page, SchemaTooNarrow, build, check_page, page_of, rows_of
 from tilewright.tables.names import REJECTED, SEQ_NUM, TABLE, TIME, TIMESTAMP_PREFIX, column_names
-from tilewright.tables.schema import MAX_COLUMNS, Column, Hints, Schema, arrow_type, schema_for
+from tilewright.tables.schema import MAX_COLUMNS, Column, Hints, Schema, arrow_type, schema_for, usable
 
 __all__ = [
     "MAX_COLUMNS",
@@ -23,4 +23,5 @@ __all__ = [
     "page_of",
     "rows_of",
     "schema_for",
+    "usable",
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tilewright.documents import is_external, numpy_dtype, shape
+from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
 from tilewright.tables.values import FLOAT, INT, wider
 
@@ -132,6 +133,27 @@ def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
     for _ in range(max(1, len(shape(spec)))):
         scalar = pa.list_(scalar)
     return scalar
+
+
+def usable(data_keys: Mapping[Any, Any]) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """Return data keys that `schema_for` takes, and why some had to be changed.
+
+    One whose description is of no known type is taken for text: its values end as rejected, word for word.
+
+    >>> usable({"x": {"dtype": "number"}, "y": {"dtype": "rubbish"}})[0]
+    {'x': {'dtype': 'number'}, 'y': {'dtype': 'string'}}
+    """
+    known: dict[str, Mapping[str, Any]] = {}
+    reasons: dict[str, str] = {}
+    for key, spec in data_keys.items():
+        try:
+            if not is_external(spec):
+                arrow_type(spec)
+            known[str(key)] = spec
+        except (InputError, TypeError, ValueError, AttributeError, KeyError) as error:
+            known[str(key)] = {"dtype": "string"}
+            reasons[str(key)] = str(error)
+    return known, reasons
 
 
 def _scalar_type(spec: Mapping[str, Any]) -> pa.DataType:

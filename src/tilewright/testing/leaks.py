@@ -38,6 +38,7 @@ POOLS = {
     "AnyIO worker thread": "workers of an event loop that outlives the test; idle ones end after 10 s",
     "bluesky-run-engine": "the event loop of all RunEngines of a process; Bluesky never ends it",
     "fsspecIO": "the event loop of all fsspec file systems of a process",
+    "asyncio_": "workers of Zarr's event loop",
     "zarr_io": "the event loop of all Zarr stores of a process",
 }
 """Parts of the names of threads that a library starts once a process, and why they stay.

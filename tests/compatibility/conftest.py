@@ -1,0 +1,130 @@
+"""One server that every program here reads and writes: ours, with Bluesky's exporter in its configuration."""
+
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from tiled.client import from_uri
+from tiled.structures.core import Spec
+
+from tilewright import TiledWriter, open_catalog
+from tilewright.server import serve_config
+from tilewright.server.embedded import local_configuration
+
+PLAIN_TILED = Path(__file__).parents[1] / "clients" / "plain_tiled.py"
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """A directory whose files the server may read."""
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="session")
+def server(files, tmp_path_factory):
+    """What `serve` does, and the export of documents, which Bluesky's clients ask the server for."""
+    home = tmp_path_factory.mktemp("server")
+    configuration = local_configuration(home, "secret", [str(files)])
+    exporter = {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}
+    configuration["media_types"] = {**configuration["media_types"], "BlueskyRun": exporter}
+    (home / "config.yml").write_text(json.dumps(configuration))
+    with serve_config(home / "config.yml", port=0, announce=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    """A plain Tiled client."""
+    client = from_uri(server.uri)
+    yield client
+    client.context.close()
+
+
+@pytest.fixture
+def container(client):
+    """An empty catalog in the server, as a plain Tiled client gives it."""
+    return client.create_container(f"c{uuid.uuid4().hex[:8]}", specs=[Spec("CatalogOfBlueskyRuns", "3.0")])
+
+
+@pytest.fixture
+def catalog(container):
+    """The same one, as ours."""
+    return open_catalog(container)
+
+
+@pytest.fixture
+def write(container):
+    """Return a function that writes documents with our writer; the writer is its attribute `writer`."""
+    with TiledWriter(container, strict=True) as writer:
+
+        def write(documents):
+            for name, doc in documents:
+                writer(name, doc)
+
+        write.writer = writer
+        yield write
+
+
+@pytest.fixture(scope="session")
+def stock_home(tmp_path_factory):
+    return tmp_path_factory.mktemp("stock")
+
+
+@pytest.fixture(scope="session")
+def stock(stock_home):
+    """The address of Tiled's own server, in a process that has nothing of ours."""
+    command = [sys.executable, str(PLAIN_TILED), str(stock_home), "secret"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip() + "?api_key=secret"
+        process.stdin.close()  # it ends when its input does
+
+
+@pytest.fixture(scope="session")
+def detectors():
+    """ophyd's simulated devices; importing them makes a folder that outlives the tests."""
+    from ophyd import sim
+
+    return sim
+
+
+@pytest.fixture
+def file_run():
+    """Return a function that makes a run of three events with `x` in the table and `img` in files."""
+    from event_model import compose_run
+
+    def make(mimetype, uri, parameters, shape=(4, 5), events=3):
+        run = compose_run()
+        spec = {
+            "source": "test",
+            "dtype": "array",
+            "dtype_numpy": "<u2",
+            "shape": list(shape),
+            "external": "STREAM:",
+        }
+        stream = run.compose_descriptor(
+            name="primary", data_keys={"x": {"source": "test", "dtype": "number", "shape": []}, "img": spec}
+        )
+        resource = run.compose_stream_resource(
+            mimetype=mimetype, uri=uri, data_key="img", parameters=parameters
+        )
+        documents = [
+            ("start", run.start_doc),
+            ("descriptor", stream.descriptor_doc),
+            ("stream_resource", resource.stream_resource_doc),
+        ]
+        for row in range(events):
+            event = stream.compose_event(data={"x": float(row)}, timestamps={"x": 1000.0 + row})
+            datum = {
+                "uid": f"{resource.stream_resource_doc['uid']}/{row}",
+                "stream_resource": resource.stream_resource_doc["uid"],
+                "descriptor": stream.descriptor_doc["uid"],
+                "indices": {"start": row, "stop": row + 1},
+                "seq_nums": {"start": row + 1, "stop": row + 2},
+            }
+            documents += [("event", event), ("stream_datum", datum)]
+        return [*documents, ("stop", run.compose_stop())]
+
+    return make

@@ -1,0 +1,55 @@
+"""What the repository promises of itself."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TESTS = "python -m pip install '.[dev]' && python -m pytest -n auto"
+
+
+def test_ci_runs_what_the_readme_says():
+    assert TESTS in (ROOT / "README.md").read_text().splitlines()
+    assert TESTS in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_decision_is_in_the_list():
+    folder = ROOT / "docs" / "decisions"
+    listed = (folder / "README.md").read_text()
+    pages = [page.name for page in folder.glob("0*.md")]
+    assert len(pages) >= 7
+    assert [page for page in pages if page not in listed] == []
+
+
+def test_the_version_is_in_the_changelog():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_links_in_the_pages_lead_somewhere():
+    import re
+
+    broken = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in link and not (page.parent / link).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
+
+
+def test_importing_tilewright_loads_nothing_heavy():
+    """Heavy imports happen when a name is used."""
+    code = (
+        "import sys, tilewright; print(*[name for name in sys.modules if name.split('.')[0] in sys.argv[1:]])"
+    )
+    heavy = ["numpy", "pandas", "pyarrow", "tiled", "bluesky", "httpx", "xarray", "sqlalchemy"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+
+
+def test_every_public_name_can_be_imported():
+    import tilewright
+
+    assert all(getattr(tilewright, name) for name in tilewright.__all__)
+    assert set(tilewright.__all__) <= set(dir(tilewright))
