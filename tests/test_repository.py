@@ -1,5 +1,6 @@
 """What the repository promises of itself."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -28,13 +29,12 @@ def test_the_version_is_in_the_changelog():
 
 
 def test_links_in_the_pages_lead_somewhere():
-    import re
-
-    broken = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
-            if "://" not in link and not (page.parent / link).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    broken = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+        if "://" not in link and not (page.parent / link).exists()
+    ]
     assert broken == []
 
 
