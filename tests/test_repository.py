@@ -1,5 +1,6 @@
 """What the repository promises of itself."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,24 @@ TESTS = "python -m pip install '.[dev]' && python -m pytest -n auto"
 def test_ci_runs_what_the_readme_says():
     assert TESTS in (ROOT / "README.md").read_text().splitlines()
     assert TESTS in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_readmes_examples_run(tmp_path):
+    """One after the other, as a newcomer would, with a scan after the first and the server closed before the last."""
+    write, read, without = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    scan = "from bluesky.plans import scan\nfrom ophyd.sim import det, motor\n(uid,) = RE(scan([det], motor, -5, 5, 10))"
+    check = "assert len(rows) == 10 and run.uid == uid and rows.det.tolist() == run_table.det.tolist()"
+    pieces = [write, scan, read, "run_table = run.table()\nruns.close()\nserver.close()", without, check]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # ophyd's devices make a folder there
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(pieces)],
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_decision_is_in_the_list():
