@@ -4,7 +4,7 @@ import pytest
 
 from tilewright.delivery.plan import RunPlan
 from tilewright.tables import Hints, build
-from tilewright.testing.documents import simple_run
+from tilewright.testing.documents import file_documents, simple_run
 
 
 def plan_of(documents, hints=None):
@@ -131,60 +131,22 @@ def test_hints_shape_the_schema():
     assert plan.streams["primary"].schema.arrow.names[-1] == "rejected"
 
 
-def test_a_stream_of_files_alone_has_no_table():
-    external = {"image": {"dtype": "array", "shape": [2, 2], "dtype_numpy": "<u2", "external": "STREAM:"}}
-    resource = {
-        "uid": "r",
-        "run_start": "u",
-        "data_key": "image",
-        "mimetype": "application/x-hdf5",
-        "uri": "file://localhost/data/x.h5",
-        "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
-    }
-    datum = {
-        "uid": "r/0",
-        "stream_resource": "r",
-        "descriptor": "d1",
-        "indices": {"start": 0, "stop": 3},
-        "seq_nums": {"start": 1, "stop": 4},
-    }
-    plan = plan_of(
-        [
-            START,
-            ("descriptor", descriptor(data_keys=external)),
-            ("stream_resource", resource),
-            ("stream_datum", datum),
-        ]
+def plan_of_files(shape, **parameters):
+    keys = {"image": {"dtype": "array", "shape": shape, "dtype_numpy": "<u2", "external": "STREAM:"}}
+    uri, mimetype = "file://localhost/data/x.h5", "application/x-hdf5"
+    files = file_documents(
+        "image", uri=uri, mimetype=mimetype, descriptor="d1", run_start="u", dataset="/d", **parameters
     )
-    stream = plan.streams["primary"]
+    return plan_of([START, ("descriptor", descriptor(data_keys=keys)), *files])
+
+
+def test_a_stream_of_files_alone_has_no_table():
+    stream = plan_of_files([2, 2], chunk_shape=[1, 2, 2]).streams["primary"]
     assert stream.pending() == []
     assert stream.arrays["image"].data_source().structure["shape"] == [3, 2, 2]
 
 
 def test_a_file_that_cannot_be_described_is_kept_as_bytes():
-    external = {"image": {"dtype": "array", "shape": [None], "external": "STREAM:"}}
-    resource = {
-        "uid": "r",
-        "run_start": "u",
-        "data_key": "image",
-        "mimetype": "application/x-hdf5",
-        "uri": "file://localhost/data/x.h5",
-        "parameters": {"dataset": "/d"},
-    }
-    datum = {
-        "uid": "r/0",
-        "stream_resource": "r",
-        "descriptor": "d1",
-        "indices": {"start": 0, "stop": 3},
-        "seq_nums": {"start": 1, "stop": 4},
-    }
-    plan = plan_of(
-        [
-            START,
-            ("descriptor", descriptor(data_keys=external)),
-            ("stream_resource", resource),
-            ("stream_datum", datum),
-        ]
-    )
+    plan = plan_of_files([None])
     assert plan.streams["primary"].arrays["image"].data_source().structure_family == "bytes"
     assert any("kept as bytes" in note for note in plan.all_notes)

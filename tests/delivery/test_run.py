@@ -9,7 +9,7 @@ from tilewright.delivery import Options, Outcome, RunDelivery, nodes, target
 from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.errors import FinalError, TransientError
 from tilewright.journal import Header, JournalReader, JournalWriter, encode
-from tilewright.testing.documents import run_of, simple_run
+from tilewright.testing.documents import file_documents, run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
 
@@ -281,22 +281,15 @@ def test_an_array_the_server_refuses_costs_the_run_nothing(journal, remote, cata
         "external": "S:",
         "source": "s",
     }
-    resource = {
-        "uid": "r",
-        "run_start": documents[0][1]["uid"],
-        "data_key": "image",
-        "mimetype": "application/x-hdf5",
-        "uri": "ftp://elsewhere/x.h5",
-        "parameters": {"dataset": "/d", "chunk_shape": [1, 2, 2]},
-    }
-    datum = {
-        "uid": "r/0",
-        "stream_resource": "r",
-        "descriptor": descriptor["uid"],
-        "indices": {"start": 0, "stop": 3},
-        "seq_nums": {"start": 1, "stop": 4},
-    }
-    documents[-1:-1] = [("stream_resource", resource), ("stream_datum", datum)]
+    documents[-1:-1] = file_documents(
+        "image",
+        uri="ftp://elsewhere/x.h5",
+        mimetype="application/x-hdf5",
+        descriptor=descriptor["uid"],
+        run_start=documents[0][1]["uid"],
+        dataset="/d",
+        chunk_shape=[1, 2, 2],
+    )
     journal.append(documents)
     assert deliver(journal.delivery(remote)) is Outcome.DONE
     assert len(catalog[documents[0][1]["uid"]].table()) == 3
@@ -420,32 +413,16 @@ def test_a_data_key_of_no_known_type(journal, remote, catalog):
     assert any("is taken for text" in note for note in run.notes)
 
 
-def external(key, uid, descriptor, run_start):
-    resource = {
-        "uid": uid,
-        "run_start": run_start,
-        "data_key": key,
-        "mimetype": "application/x-strange",
-        "uri": "file://localhost/nowhere/x",
-        "parameters": {},
-    }
-    datum = {
-        "uid": f"{uid}/0",
-        "stream_resource": uid,
-        "descriptor": descriptor,
-        "indices": {"start": 0, "stop": 3},
-        "seq_nums": {"start": 1, "stop": 4},
-    }
-    return [("stream_resource", resource), ("stream_datum", datum)]
-
-
 def test_external_data_keys_whose_names_are_taken(journal, remote, catalog):
     keys = ["internal", "time", "ts_x0", "a/b", "a_b", "rejected"]
     documents = simple_run(events=3)
     (_, start), (_, descriptor) = documents[:2]
     for key in keys:
         descriptor["data_keys"][key] = {"dtype": "array", "shape": [2], "external": "S:", "source": "s"}
-    files = [external(key, f"r{n}", descriptor["uid"], start["uid"]) for n, key in enumerate(keys)]
+    place = {"uri": "file://localhost/nowhere/x", "mimetype": "application/x-strange"}
+    files = [
+        file_documents(key, **place, descriptor=descriptor["uid"], run_start=start["uid"]) for key in keys
+    ]
     documents[-1:-1] = [document for pair in files for document in pair]
     journal.append(documents)
     assert deliver(journal.delivery(remote)) is Outcome.DONE

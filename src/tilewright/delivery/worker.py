@@ -167,6 +167,7 @@ class Worker:
 
     def _adopt_left_behind(self) -> None:
         """Take over journals for this catalog whose writer is gone."""
+        elsewhere: dict[str, int] = {}
         for path in self._directory.waiting():
             try:
                 with JournalReader(path) as reader:
@@ -175,9 +176,13 @@ class Worker:
             except (InputError, OSError) as error:
                 logger.warning("A journal was left alone: %s", error)
                 continue
-            if header.catalog in (None, self._target.name) and left_behind:
+            if header.catalog not in (None, self._target.name):
+                elsewhere[header.catalog] = elsewhere.get(header.catalog, 0) + 1
+            elif left_behind:
                 run = self._runs[path] = _Run(path, header.run)
                 run.ended.set()
+        for catalog, count in elsewhere.items():
+            logger.info("%d journals in %s wait for the catalog %s", count, self._directory.path, catalog)
 
     def _work(self) -> None:
         while not self._closing:

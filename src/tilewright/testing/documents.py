@@ -131,3 +131,44 @@ def data_key(values: Sequence[Any], dtype: str | None = None) -> dict[str, Any]:
         "dtype_numpy": numpy_dtype.str,
         "shape": list(example.shape),
     }
+
+
+def file_documents(
+    data_key: str,
+    *,
+    uri: str,
+    mimetype: str,
+    descriptor: str,
+    run_start: str,
+    frames: int = 3,
+    **parameters: Any,
+) -> list[Document]:
+    """Return a StreamResource and the StreamDatum of its first frames, one an event.
+
+    Parameters
+    ----------
+    data_key
+        The external data key.
+    uri, mimetype, parameters
+        Of the file.
+    descriptor, run_start
+        uids of the documents they belong to.
+    frames
+        Number of frames, and of events from `seq_num` 1 on.
+    """
+    resource = {
+        "uid": f"resource-{data_key}",
+        "run_start": run_start,
+        "data_key": data_key,
+        "mimetype": mimetype,
+        "uri": uri,
+        "parameters": parameters,
+    }
+    datum = {
+        "uid": f"resource-{data_key}/0",
+        "stream_resource": resource["uid"],
+        "descriptor": descriptor,
+        "indices": {"start": 0, "stop": frames},
+        "seq_nums": {"start": 1, "stop": frames + 1},
+    }
+    return [("stream_resource", resource), ("stream_datum", datum)]
