@@ -517,3 +517,23 @@ def test_a_resource_that_names_no_run_reaches_every_run(catalog, tmp_path, serve
     for documents in runs:
         run = catalog[documents[0][1]["uid"]]
         np.testing.assert_array_equal(np.asarray(run["primary"]["image"].read())[:, 0, 0], [0, 1])
+
+
+def test_writers_from_a_uri_and_from_a_profile(server, catalog, tmp_path, monkeypatch):
+    import tiled.profiles
+
+    (tmp_path / "one.yml").write_text(f"beamline:\n  uri: {server.uri}\n")
+    monkeypatch.setattr(tiled.profiles, "paths", [tmp_path])
+    tiled.profiles.load_profiles.cache_clear()
+    for number, make in enumerate(
+        (
+            lambda **more: TiledWriter.from_uri(str(catalog.uri), api_key=server.api_key, **more),
+            lambda **more: TiledWriter.from_profile("beamline", **more),
+        )
+    ):
+        documents = simple_run(events=3)
+        with make(journal=tmp_path / f"journal{number}", strict=True) as writer:
+            write(writer, documents)
+        with open_catalog(server) as everything:
+            assert_readable(catalog if number == 0 else everything, documents)
+    tiled.profiles.load_profiles.cache_clear()

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 from tilewright.delivery import Options, Status, Worker, target
+from tilewright.documents import Translator
 from tilewright.errors import InputError
 from tilewright.journal import JournalDirectory, Recorder, default_directory
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class TiledWriter:
         strict: bool = False,
         patches: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
         spec_to_mimetype: Mapping[str, str] | None = None,
-        normalizer: Any = Options,
+        normalizer: Any = Translator,
         backup_directory: str | os.PathLike[str] | None = None,
         batch_size: int | None = None,  # noqa: ARG002 - see the docstring
         max_array_size: int | None = None,  # noqa: ARG002
@@ -146,9 +146,7 @@ class TiledWriter:
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close it."""
         self.close()
 
@@ -169,7 +167,7 @@ class TiledWriter:
         """Return a writer to the server of a Tiled profile, as Bluesky's `from_profile` does."""
         from tiled.client import from_profile  # noqa: PLC0415 - slow to import, rarely used
 
-        return cls(from_profile(profile), **kwargs)
+        return cls(target(from_profile(profile), owned=True), **kwargs)
 
     def _finish(self, path: Path) -> None:
         if self._stop_timeout is not None and not self._worker.wait(path, self._stop_timeout):
@@ -203,7 +201,7 @@ def _close(recorder: Recorder, worker: Worker, timeout: float | None) -> bool:
 
 def _translator(normalizer: Any) -> Callable[[Options], Any] | None:
     """Return what makes a translator out of a Bluesky normalizer class; None for our own."""
-    if normalizer is Options or getattr(normalizer, "__name__", "") == "RunNormalizer":
+    if normalizer is Translator or getattr(normalizer, "__name__", "") == "RunNormalizer":
         return None
     return lambda options: _Normalized(normalizer, options)
 

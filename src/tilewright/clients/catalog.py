@@ -19,7 +19,6 @@ from tilewright.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
     from typing import Protocol, Self
 
     import pandas as pd
@@ -69,9 +68,7 @@ class Catalog(Container):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def __getitem__(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.remote import ARROW_FILE, ConflictError, FateUnknownError, Path, Remote
@@ -81,7 +81,6 @@ class TablePart:
 class RemoteTable:
     """A stream's rows: one table, or several where it has more columns than one table takes."""
 
-    stream: Path
     parts: list[TablePart]
     schema: Schema
 
@@ -123,7 +122,7 @@ class RemoteTable:
                     raise TableMismatch(path, "its columns are not those of the documents")
                 hints = hints.merge(learned)
             parts.append(TablePart(path, list(names), rows=0 if node.created else None))
-        return cls(stream, parts, schema), hints
+        return cls(parts, schema), hints
 
     def append(self, remote: Remote, table: pa.Table, first_row: int) -> None:
         """Send the rows that are not there yet; safe to repeat."""
@@ -178,7 +177,7 @@ class RemoteArray:
     registered: DataSource | None = None
     assets: int = 0
     """Assets the server has been told of."""
-    failed: str | None = field(default=None)
+    failed: str | None = None
     """Why the server refused it for good."""
 
     def bring_up(self, remote: Remote, array: ExternalArray, access_tags: list[str] | None) -> None:

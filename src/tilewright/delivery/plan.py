@@ -76,11 +76,6 @@ class StreamPlan:
             extra_keys={key: arrow_type(s) for key, s in self.data_keys.items() if not is_external(s)}
         )
 
-    def learn(self, hints: Hints) -> None:
-        """Take over what is known of the table beyond the descriptor."""
-        self.hints = self.hints.merge(hints)
-        self._schema = None
-
     def describe(self, data_keys: Mapping[str, Mapping[str, Any]]) -> None:
         """Take note of a descriptor's data keys."""
         if not self.data_keys.keys() >= data_keys.keys():

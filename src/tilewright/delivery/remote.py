@@ -301,16 +301,25 @@ def _detail(response: httpx.Response) -> str:
     return str(detail)[:500]
 
 
-def target(where: Any) -> Target:
-    """Return the target a user named: a URI, a Tiled client, or an embedded server.
+def target(where: Any, *, owned: bool = False) -> Target:
+    """Return the target a user named: a URI, a Tiled client, or an embedded server; a target is returned as it is.
+
+    Parameters
+    ----------
+    where
+        Which catalog.
+    owned
+        Whether the connections of a Tiled client are to be closed with ours: nobody else has it.
 
     Raises
     ------
     InputError
         If it is none of these.
     """
+    if isinstance(where, Target):
+        return where
     if hasattr(where, "context") and hasattr(where, "path_parts"):
-        return _client_target(where)
+        return _client_target(where, owned=owned)
     if hasattr(where, "directory") and hasattr(where, "uri"):
         return Target(str(where.directory), _uri_target(where.uri).connect)
     if isinstance(where, str):
@@ -342,8 +351,8 @@ def _without_key(uri: str) -> str:
     return urlunsplit(parts._replace(query="", netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _client_target(client: Any) -> Target:
+def _client_target(client: Any, *, owned: bool) -> Target:
     api = str(client.context.api_uri).rstrip("/")
     root = tuple(part for part in client.path_parts if part)
     http = client.context.http_client
-    return Target("/".join((api, *root)), lambda: Remote(http, api, root, owns_client=False))
+    return Target("/".join((api, *root)), lambda: Remote(http, api, root, owns_client=owned))

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import platformdirs
 
 from tilewright.errors import SetupError
-from tilewright.journal.file import JournalWriter
+from tilewright.journal.file import JournalWriter, try_lock
 
 if TYPE_CHECKING:
     from tilewright.journal.file import Header
@@ -120,12 +120,9 @@ class JournalDirectory:
         """Say whether some process has the journal open to write to it."""
         fd = os.open(path, os.O_RDONLY)
         try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not try_lock(fd, fcntl.LOCK_SH)
         finally:
             os.close(fd)
-        return False
 
     def claim(self, path: Path) -> Claim | None:
         """Take the right to deliver a journal; None if somebody else has it.
@@ -134,12 +131,9 @@ class JournalDirectory:
         """
         claim = path.with_suffix(".claim")
         fd = os.open(claim, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        if not _is_still(claim, fd):  # released and removed between our open and our lock
+        if not (
+            try_lock(fd, fcntl.LOCK_EX) and _is_still(claim, fd)
+        ):  # or removed between our open and our lock
             os.close(fd)
             return None
         os.truncate(fd, 0)
@@ -150,10 +144,8 @@ class JournalDirectory:
         """Put a delivered journal aside; False, and it stays, if somebody records into it again."""
         fd = os.open(path, os.O_RDONLY)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        else:
+            if not try_lock(fd, fcntl.LOCK_EX):
+                return False
             os.utime(path)  # kept from now on
             path.rename((self.delivered if verified else self.unverified) / path.name)
         finally:

@@ -28,7 +28,6 @@ from tilewright.journal.encoding import decode
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
     from tilewright.documents import Document
@@ -115,16 +114,14 @@ class JournalWriter:
             writer.path = path
             writer._fd = fd = os.open(path, os.O_WRONLY | os.O_APPEND)  # noqa: SLF001 - our own, under construction
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before reading: nobody appends any more
+                if not try_lock(fd, fcntl.LOCK_EX):  # before reading: from here on nobody appends
+                    raise SetupError(f"{path} is being written by another process")  # noqa: TRY301 - closes first
                 end, more = 0, True
                 while more:
                     for _ in reader:
                         pass
                     end, more = reader.position, reader.give_up_tail()
                 os.truncate(fd, end)
-            except BlockingIOError:
-                writer.close()
-                raise SetupError(f"{path} is being written by another process") from None
             except BaseException:
                 writer.close()
                 raise
@@ -144,6 +141,15 @@ class JournalWriter:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def try_lock(fd: int, kind: int) -> bool:
+    """Take an advisory lock (`fcntl.LOCK_EX` or `LOCK_SH`) without waiting; say whether it was to be had."""
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -186,9 +192,7 @@ class JournalReader:
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close the file."""
         self.close()
 

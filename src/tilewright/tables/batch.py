@@ -63,12 +63,12 @@ def check_page(page: Page) -> None:
     InputError
         If a column is missing, is no list or array, or has another length than the others.
     """
-    for part in ("data", "timestamps", "filled"):
-        if not isinstance(page.get(part) or {}, dict):
-            raise InputError(f"its {part} is a {type(page[part]).__name__}, not a mapping of columns")
-    parts = {part: page.get(part) or {} for part in ("data", "timestamps", "filled")}
     columns = {SEQ_NUM: page[SEQ_NUM], TIME: page[TIME]}
-    columns |= {f"{part} of {key}": values for part, those in parts.items() for key, values in those.items()}
+    for part in ("data", "timestamps", "filled"):
+        of_part = page.get(part) or {}
+        if not isinstance(of_part, dict):
+            raise InputError(f"its {part} is a {type(of_part).__name__}, not a mapping of columns")
+        columns |= {f"{part} of {key}": values for key, values in of_part.items()}
     for name, values in columns.items():
         if not isinstance(values, (list, tuple, np.ndarray)) or getattr(values, "ndim", 1) == 0:
             raise InputError(f"its {name} is a {type(values).__name__}, not a column")
@@ -138,9 +138,9 @@ def _unknown_keys(
     """
     extra: dict[str, pa.DataType] = {}
     strays: dict[str, list[Any]] = {}
-    filled = page.get("filled") or {}
+    filled, with_column = page.get("filled") or {}, schema.keys
     for key, values in (page.get("data") or {}).items():
-        if key in schema.keys:
+        if key in with_column:
             continue
         if key not in data_keys:
             strays[key] = values
