@@ -3,11 +3,13 @@ import json
 import math
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilewright.documents import to_json
+from tilewright.documents import Unencodable, to_json
+from tilewright.documents.jsonable import MAX_DEPTH
 
 CHANGED = [
     (math.nan, "NaN", "nan is written as the text 'NaN'"),
@@ -17,6 +19,7 @@ CHANGED = [
     ({3, 1, 2}, [1, 2, 3], "a set is written as a sorted list"),
     (1 + 2j, "(1+2j)", "a complex is written as text"),
     ("\ud800", "\\ud800", "a lone surrogate is written escaped"),
+    ("C text\0", "C text\\x00", "a NUL character is written escaped"),
     (datetime.date(2026, 5, 4), "2026-05-04", "a date or time is written as ISO 8601 text"),
     (len, str(len), "a builtin_function_or_method is written as text"),
 ]
@@ -43,13 +46,55 @@ def test_keys_become_text():
     assert to_json({1: "one"}) == ({"1": "one"}, ["1: the key 1 is written as text"])
 
 
-def test_depth_has_an_end():
-    deep = []
-    for _ in range(500):
-        deep = [deep]
-    written, notes = to_json(deep)
-    assert "nested deeper" in notes[0]
-    json.dumps(written)
+def nested(depth):
+    value = "the end"
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def test_depth_has_an_end_that_tileds_encoder_reaches():
+    assert to_json(nested(MAX_DEPTH)) == (nested(MAX_DEPTH), [])
+    for depth in (MAX_DEPTH + 1, 5000):
+        written, notes = to_json(nested(depth))
+        assert "nested deeper" in notes[0]
+        orjson.dumps({"data": [{"attributes": {"metadata": {"start": written}}}]})
+
+
+class Unspeakable:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+def test_nothing_raises():
+    odd = [
+        10**6000,
+        Unspeakable(),
+        {Unspeakable()},
+        Unencodable("f", "\ud800"),
+        np.array([1, None, Unspeakable()]),
+    ]
+    for lenient in (False, True):
+        written, _ = to_json({"odd": odd, Unspeakable(): 1, 10**6000: 2}, lenient=lenient)
+        json.dumps(written)
+    assert to_json(-(16**5000))[0] == "-0x1" + 5000 * "0"
+    assert to_json(Unencodable("f", "<f>")) == ("<f>", ["value: a f is written as text"])
+
+
+def test_dates_in_arrays_do_not_turn_to_integers():
+    assert to_json(np.array(["2026-05-04", "NaT"], "<M8[ns]"))[0] == ["2026-05-04T00:00:00.000000000", "NaT"]
+
+
+def test_keys_stay_apart():
+    surrogates = dict(zip(("\ud800", "\ud801", "\\ud800"), range(3), strict=True))
+    assert to_json({**surrogates, 1: 3, "1": 4, "a\0": 5})[0] == {
+        "\\ud800": 0,
+        "\\ud801": 1,
+        "\\ud800_": 2,
+        "1": 3,
+        "1_": 4,
+        "a\\x00": 5,
+    }
 
 
 @pytest.mark.parametrize("value", [math.inf, 2**70, "\ud800", [1, [math.inf]]], ids=repr)

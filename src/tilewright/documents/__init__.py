@@ -6,20 +6,34 @@ from tilewright.documents.kinds import (
     DOCUMENT_NAMES,
     EVENT_NAMES,
     LEGACY_ASSET_NAMES,
+    NOTE,
     Document,
     DocumentName,
+    Unencodable,
 )
 from tilewright.documents.legacy import Translator
+from tilewright.documents.names import Distinct, is_key, is_text, path_segment, run_key
+from tilewright.documents.notes import Notes, label, quoted
 
 __all__ = [
     "DOCUMENT_NAMES",
     "EVENT_NAMES",
     "LEGACY_ASSET_NAMES",
+    "NOTE",
+    "Distinct",
     "Document",
     "DocumentName",
+    "Notes",
     "Translator",
+    "Unencodable",
     "is_external",
+    "is_key",
+    "is_text",
+    "label",
     "numpy_dtype",
+    "path_segment",
+    "quoted",
+    "run_key",
     "shape",
     "to_json",
 ]

@@ -5,15 +5,13 @@ In comes one value of `descriptor["data_keys"]`; tables and formats call these f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from tilewright.documents.notes import quoted
 from tilewright.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _DTYPE_OF_JSON_TYPE = {"number": "<f8", "array": "<f8", "integer": "<i8", "boolean": "|b1", "string": "<U0"}
 
@@ -50,18 +48,20 @@ def numpy_dtype(spec: Mapping[str, Any]) -> np.dtype[Any]:
     >>> numpy_dtype({"dtype": "string"}).kind
     'U'
     """
-    declared = spec.get("dtype_descr") or spec.get("dtype_numpy") or spec.get("dtype_str")
-    declared = declared or _DTYPE_OF_JSON_TYPE.get(str(spec.get("dtype")))
-    if not declared:
+    candidates = [spec.get(name) for name in ("dtype_descr", "dtype_numpy", "dtype_str")]
+    declared = next((value for value in candidates if not _is_empty(value)), None)
+    if declared is None and isinstance(spec.get("dtype"), str):
+        declared = _DTYPE_OF_JSON_TYPE.get(spec["dtype"])
+    if declared is None:
         raise InputError(
-            f"Reading a data key's dtype: dtype={spec.get('dtype')!r} is none of"
+            f"Reading a data key's dtype: dtype={quoted(spec.get('dtype'))} is none of"
             f" {', '.join(_DTYPE_OF_JSON_TYPE)}, and there is no dtype_numpy. Correct the descriptor."
         )
     try:
         return np.dtype(declared if isinstance(declared, str) else _fields(declared))
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # numpy raises also SyntaxError, RecursionError and its deprecations
         raise InputError(
-            f"Reading a data key's dtype: numpy does not understand {declared!r} ({error})."
+            f"Reading a data key's dtype: numpy does not understand {quoted(declared)} ({error})."
             " Expected an array-protocol string such as '<f8', or a list of such fields."
         ) from error
 
@@ -82,7 +82,7 @@ def is_external(spec: Mapping[str, Any]) -> bool:
     >>> is_external({"dtype": "array", "external": "STREAM:"}), is_external({"dtype": "number"})
     (True, False)
     """
-    return "external" in spec
+    return isinstance(spec, Mapping) and "external" in spec
 
 
 def shape(spec: Mapping[str, Any]) -> tuple[int | None, ...]:
@@ -98,7 +98,14 @@ def shape(spec: Mapping[str, Any]) -> tuple[int | None, ...]:
     >>> shape({"shape": [480, 640]}), shape({"shape": None}), shape({"shape": [None, 2]})
     ((480, 640), (), (None, 2))
     """
-    lengths = spec.get("shape") or ()
+    lengths = spec.get("shape")
+    lengths = lengths.tolist() if isinstance(lengths, np.ndarray) else lengths
+    lengths = () if _is_empty(lengths) else lengths
     if isinstance(lengths, str) or not isinstance(lengths, Sequence):
-        raise InputError(f"Reading a data key's shape: expected a list of lengths, found {lengths!r}.")
+        raise InputError(f"Reading a data key's shape: expected a list of lengths, found {quoted(lengths)}.")
     return tuple(lengths)
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether a field is as good as missing; an array has no truth of its own."""
+    return value is None or (not isinstance(value, np.ndarray) and not value)

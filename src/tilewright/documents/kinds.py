@@ -6,6 +6,7 @@ is handled as the plain dictionary it arrives as.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 DocumentName: TypeAlias = Literal[
@@ -30,3 +31,15 @@ DOCUMENT_NAMES: frozenset[str] = frozenset(get_args(DocumentName))
 EVENT_NAMES: frozenset[str] = frozenset({"event", "event_page"})
 LEGACY_ASSET_NAMES: frozenset[str] = frozenset({"resource", "datum", "datum_page"})
 """What a `Translator` takes in and turns into stream_resource and stream_datum."""
+
+NOTE = "tilewright:note"
+"""Name of what the recorder itself puts among the documents of a run: `{"text": a sentence for the run's notes}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unencodable:
+    """Stands in a document for a value that no encoding is known for."""
+
+    type_name: str
+    text: str
+    """The value's repr."""

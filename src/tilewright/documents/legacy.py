@@ -10,7 +10,8 @@ names it says so. Hence an event's references wait, one queue a data key, until 
     resource ───┼─▶ event names datum_id ──▶ [stream_resource], stream_datum
     datum ──────┘
 
-The queues keep the events' order, since a sequence of files is ordered by nothing else.
+The queues keep the events' order, since a sequence of files is ordered by nothing else. Before all this, documents that
+came before the one they refer to are put in order (`order`). What cannot be understood passes through as it is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from event_model import unpack_datum_page, unpack_event_page
 
 from tilewright.documents.data_keys import is_external
 from tilewright.documents.kinds import LEGACY_ASSET_NAMES
+from tilewright.documents.notes import Notes, quoted
+from tilewright.documents.order import Ordering
 from tilewright.documents.resources import MIMETYPE_OF_SPEC, renew_resource
 
 if TYPE_CHECKING:
@@ -34,16 +37,14 @@ Doc = dict[str, Any]
 Patch = Callable[[Doc], Doc]
 
 _LONGEST_REPR = 200  # characters of what is quoted in a note
+_MOST_MISSING = 10  # datums that a note lists
 
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "descriptor": ("uid", "data_keys"),
-    "event": ("descriptor", "seq_num", "data"),
-    "event_page": ("descriptor", "seq_num", "data"),
     "resource": ("uid",),
     "datum": ("datum_id", "resource"),
     "datum_page": ("datum_id", "datum_kwargs", "resource"),
 }
-"""What the translation needs of each kind of document."""
+"""What the translation needs of the documents that do not go on as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class Translator:
         spec_to_mimetype: Mapping[str, str] | None = None,
         patches: Mapping[str, Patch] | None = None,
     ) -> None:
-        self.notes: list[str] = []
+        self._notes = Notes()
+        self._ordering = Ordering()
         self._mimetypes = {**MIMETYPE_OF_SPEC, **(spec_to_mimetype or {})}
         self._patches = dict(patches or {})
         self._streams: dict[str, _Stream] = {}
@@ -118,12 +120,36 @@ class Translator:
             "event_page": self._take_event_page,
             "resource": self._take_resource,
             "datum": self._take_datum,
+            "datum_page": lambda doc: self._translate_each("datum", unpack_datum_page(doc)),
             "stream_resource": self._take_stream_resource,
             "stop": self._take_stop,
         }
 
-    def translate(self, name: str, doc: Doc) -> list[Document]:
-        """Return today's documents for one document; possibly none, if it has to wait for another."""
+    @property
+    def notes(self) -> list[str]:
+        """What had to be assumed, or could not be understood, one sentence each."""
+        return list(self._notes)
+
+    def translate(self, name: str, doc: Any) -> list[Document]:
+        """Return today's documents for one document; possibly none, if it has to wait for another.
+
+        Raises nothing but what a patch raises.
+        """
+        ready = self._ordering.arrange(name, doc)
+        if len(ready) == 1:
+            return self._translate_one(*ready[0])
+        return [document for one in ready for document in self._translate_one(*one)]
+
+    def finish(self) -> list[Document]:
+        """Return what was still waiting, and note what never came.
+
+        Called when the run is over or was cut off; calling it again gives nothing.
+        """
+        return [*self._ordering.rest(), *self._finish_references()]
+
+    def _translate_one(self, name: str, doc: Any) -> list[Document]:
+        if not isinstance(doc, dict):
+            return [(name, doc)]
         if name == "event_page" and "event" in self._patches:
             return self._translate_each("event", unpack_event_page(doc))
         if name == "datum":
@@ -131,17 +157,17 @@ class Translator:
         doc = self._patched(name, doc)
         if missing := [field for field in _REQUIRED.get(name, ()) if doc.get(field) is None]:
             self._note(f"A {name} has no {' and no '.join(missing)}: {_quoted(doc)}.")
-            return [] if name in LEGACY_ASSET_NAMES else [(name, doc)]
-        if name == "datum_page":
-            return self._translate_each("datum", unpack_datum_page(doc))
+            return []
         take = self._take.get(name)
-        return take(doc) if take else [(name, doc)]
+        try:
+            return take(doc) if take else [(name, doc)]
+        except Exception as error:  # noqa: BLE001 - a document of odd types raises anything
+            if name not in LEGACY_ASSET_NAMES:
+                return [(name, doc)]  # the plan says what is wrong with it
+            self._note(f"A {name} cannot be understood ({error!r}): {_quoted(doc)}.")
+            return []
 
-    def finish(self) -> list[Document]:
-        """Return what was still waiting, and note what never came.
-
-        Called when the run is over or was cut off (`stop` does it by itself); calling it again gives nothing.
-        """
+    def _finish_references(self) -> list[Document]:
         documents: list[Document] = []
         for (_, data_key), queue in self._queues.items():
             missing = []
@@ -150,11 +176,15 @@ class Translator:
                 if self._is_known(reference):
                     documents.extend(self._resolve(reference, queue))
                 else:
-                    missing.append(f"seq_num {reference.seq_num}: {_quoted(reference.datum_id)}")
+                    missing.append(reference)
             if missing:
+                shown = "; ".join(
+                    f"seq_num {reference.seq_num}: {_quoted(reference.datum_id)}"
+                    for reference in missing[:_MOST_MISSING]
+                )
                 self._note(
                     f"No Datum (or Resource) arrived for {len(missing)} external values of data key"
-                    f" {data_key!r}, which events named by datum id: {'; '.join(missing)}."
+                    f" {data_key!r}, which events named by datum id: {shown}."
                 )
         for uid, resource in self._resources.items():
             if uid not in self._used_resources:
@@ -166,15 +196,15 @@ class Translator:
         return patch(dict(doc)) if patch else doc
 
     def _note(self, sentence: str) -> None:
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        self._notes.add(sentence)
 
     def _translate_each(self, name: str, docs: Iterable[Doc]) -> list[Document]:
         return [document for doc in docs for document in self.translate(name, doc)]
 
     def _with_spec(self, datum: Doc) -> Doc:
         """Tell a datum the spec of its Resource, for the patches that need it."""
-        resource = self._resources.get(datum.get("resource", ""), {})
+        uid = datum.get("resource", "")
+        resource = self._resources.get(uid, {}) if isinstance(uid, str) else {}
         if not (spec := resource.get("parameters", {}).get("spec")):
             return datum
         return {**datum, "datum_kwargs": {**(datum.get("datum_kwargs") or {}), "_resource_spec": spec}}
@@ -203,7 +233,7 @@ class Translator:
         return [("stream_resource", renew_resource(doc, self._mimetypes, self._note))]
 
     def _take_stop(self, doc: Doc) -> list[Document]:
-        return [*self.finish(), ("stop", doc)]
+        return [*self._finish_references(), ("stop", doc)]
 
     def _references_of_event(self, doc: Doc) -> Iterator[_Reference]:
         descriptor, filled = doc["descriptor"], doc.get("filled") or {}
@@ -304,5 +334,4 @@ def _take_frames(kwargs: Doc, seq_num: int, queue: _Queue) -> tuple[int, int]:
 
 
 def _quoted(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}..."
+    return quoted(value, _LONGEST_REPR)

@@ -10,12 +10,15 @@ import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tilewright.documents import is_text, label, quoted
 from tilewright.errors import InputError
 from tilewright.formats.base import Asset, DataSource, Json
 from tilewright.formats.layout import Join, Layout, read_layout
 from tilewright.formats.seq_nums import SeqNums
 
 DATA_URIS = "data_uris"  # the argument for a list of files, in all of Tiled's adapters that take one
+MAX_INDEX = 1 << 53
+"""Above any number of frames; a float would not tell the next one from it."""
 _MOST_GAPS = 10  # ranges that a note lists
 
 
@@ -47,12 +50,13 @@ class FileArray:
         data_keys = required(descriptor, "data_keys")
         if self.data_key not in data_keys:
             raise InputError(
-                f"StreamResource {resource.get('uid')} is for data key {self.data_key!r}, but its descriptor has"
-                f" {', '.join(data_keys)}."
+                f"StreamResource {quoted(resource.get('uid'))} is for data key {quoted(self.data_key)}, but its"
+                f" descriptor has {', '.join(map(label, data_keys))}."
             )
         self._parameters: dict[str, Any] = dict(parameters_of(resource))
         self._layout = self._read_layout(data_keys[self.data_key])
         self._layout.check_chunks()
+        self._layout.check_rows(1)
         self._rows = 0
         self._seq_nums = SeqNums()
         self._assets: list[Asset] = []
@@ -94,6 +98,7 @@ class FileArray:
             )
         start, stop = index_range(datum, "indices")
         first, last = index_range(datum, "seq_nums")
+        self._layout.check_rows(self._rows + stop - start)
         self._add_files(uid, start, stop)
         self._rows += stop - start
         # Where a datum has more frames than events, or fewer, what is left over belongs to none.
@@ -170,12 +175,14 @@ def required(doc: Mapping[str, Any], field: str) -> Any:
         If it is not.
     """
     if doc.get(field) is None:
-        raise InputError(f"Document {doc.get('uid')} has no {field!r}; it has {', '.join(map(str, doc))}.")
+        raise InputError(
+            f"Document {quoted(doc.get('uid'))} has no {field!r}; it has {', '.join(map(label, doc))}."
+        )
     return doc[field]
 
 
 def text(doc: Mapping[str, Any], field: str) -> str:
-    """Return a field of a document that has to be there, and be a string.
+    """Return a field of a document that has to be there, and be a text.
 
     Raises
     ------
@@ -183,9 +190,9 @@ def text(doc: Mapping[str, Any], field: str) -> str:
         If it is not.
     """
     value = required(doc, field)
-    if not isinstance(value, str):
-        raise InputError(f"Document {doc.get('uid')} has {field} {value!r}; expected a string.")
-    return value
+    if not is_text(value):
+        raise InputError(f"Document {quoted(doc.get('uid'))} has {field} {quoted(value)}; expected a text.")
+    return str(value)
 
 
 def parameters_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,7 +206,7 @@ def parameters_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     parameters: Mapping[str, Any] = resource.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise InputError(
-            f"StreamResource {resource.get('uid')} has parameters {parameters!r}; expected a mapping."
+            f"StreamResource {quoted(resource.get('uid'))} has parameters {quoted(parameters)}; expected a mapping."
         )
     return parameters
 
@@ -215,12 +222,13 @@ def index_range(datum: Mapping[str, Any], field: str) -> tuple[int, int]:
     both = required(datum, field)
     try:
         start, stop = operator.index(both["start"]), operator.index(both["stop"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, IndexError) as error:
         raise InputError(
-            f"StreamDatum {datum.get('uid')}: {field} are {both!r}; expected integers start and stop."
+            f"StreamDatum {quoted(datum.get('uid'))}: {field} are {quoted(both)}; expected integers start and stop."
         ) from error
-    if not 0 <= start <= stop:
+    if not 0 <= start <= stop < MAX_INDEX:
         raise InputError(
-            f"StreamDatum {datum.get('uid')}: {field} go from {start} to {stop}; expected 0 <= start <= stop."
+            f"StreamDatum {quoted(datum.get('uid'))}: {field} go from {quoted(start)} to {quoted(stop)};"
+            f" expected 0 <= start <= stop < {MAX_INDEX}."
         )
     return start, stop

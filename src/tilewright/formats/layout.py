@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tilewright.formats.base import Json
 
 Join = Literal["stack", "concat"]
+MAX_CHUNKS = 10_000_000
+"""Chunks along one dimension: Tiled's structure lists each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,21 @@ class Layout:
                 f"chunk_shape {self.chunk_shape} has more dimensions than the array: one row of it has shape"
                 f" {self.row_shape}, and rows are joined by {self.join!r}. Give at most {len(whole)} sizes."
             )
+
+    def check_rows(self, rows: int) -> None:
+        """Refuse so many rows that nobody could list their chunks.
+
+        Raises
+        ------
+        InputError
+            If there are.
+        """
+        for length, size in zip(self.shape(rows), self.chunk_shape, strict=False):
+            if length // size > MAX_CHUNKS:
+                raise InputError(
+                    f"{length} rows or columns in chunks of {size} are more than {MAX_CHUNKS} chunks."
+                    " Correct the indices, or give a larger chunk_shape."
+                )
 
     def structure(self, rows: int) -> dict[str, Json]:
         """Return Tiled's array structure, as JSON, for so many rows."""

@@ -11,9 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tilewright.documents import is_text, label, quoted
 from tilewright.errors import InputError
 
 # %06d and %6.6d as areaDetector writes them, {:06d} and {0:06d} as Python does.
+MAX_FILES = 1_000_000
+"""Files of one StreamDatum: each of them gets a name, and is told to the server."""
+_MAX_WIDTH = 255
+"""Characters of a number in a file's name; file systems allow no more in all of it."""
 _NUMBER = re.compile(r"(?P<old>%[-+ #0]*\d*(?:\.\d+)?d)|\{0?(?::(?P<new>[^{}]*))?\}")
 
 
@@ -57,12 +62,14 @@ class FileNames:
         InputError
             If the template has two numbers or a field that is not a number, or is no string.
         """
-        if not (isinstance(template, str) and isinstance(filename, str)):
-            raise InputError(f"Template {template!r} and filename {filename!r} of {uri}: expected strings.")
+        if not (is_text(template) and is_text(filename)):
+            raise InputError(
+                f"Template {quoted(template)} and filename {quoted(filename)} of {label(uri)}: expected texts."
+            )
         fields = list(_NUMBER.finditer(template))
         if len(fields) > 1:
             raise InputError(
-                f"Template {template!r} of {uri}: expected one number in it, found {len(fields)}."
+                f"Template {quoted(template)} of {label(uri)}: expected one number in it, found {len(fields)}."
             )
         if not fields:
             before, number, after = template, "", ""
@@ -72,8 +79,14 @@ class FileNames:
             number = field["old"] or "{:" + (field["new"] or "") + "}"
         if "{" in before + after:
             raise InputError(
-                f"Template {template!r} of {uri}: expected a number such as '%06d' or '{{:06d}}' and no other field."
+                f"Template {quoted(template)} of {label(uri)}: expected a number such as '%06d' or '{{:06d}}' and no"
+                " other field."
             )
+        if any(
+            len(width) > len(str(_MAX_WIDTH)) or int(width) > _MAX_WIDTH
+            for width in re.findall(r"\d+", number)
+        ):
+            raise InputError(f"Template {quoted(template)}: its number is wider than a file's name can be.")
         # A name may hold % or {: it is put in only now.
         names = iter([filename])
         before, after = (re.sub("%s", lambda _: next(names, ""), part) for part in (before, after))
@@ -135,6 +148,10 @@ class NumberedFiles:
             raise InputError(
                 f"Rows {start} to {stop} run backwards: the files {self.names.uri(0)} and so on begin at file {origin}"
                 f" of the array, but these rows at file {first}."
+            )
+        if last - first > MAX_FILES:
+            raise InputError(
+                f"Rows {start} to {stop} would be {last - first} files; expected up to {MAX_FILES}."
             )
         self._first = origin
         return [self.names.uri(index - origin) for index in range(first, last)]

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from tilewright.documents import quoted
 from tilewright.formats import csv_files, hdf5, image_sequences, npy
 from tilewright.formats.arrays import text
 from tilewright.formats.base import ExternalArray, Format
@@ -65,7 +66,7 @@ def adapters_by_mimetype() -> dict[str, str]:
 
 def _open_unknown(resource: Mapping[str, Any], descriptor: Mapping[str, Any]) -> ExternalArray:  # noqa: ARG001 - as Format.open
     mimetype = resource["mimetype"]
-    return UnknownFile(resource, "" if mimetype == BYTES else f"no format here reads {mimetype!r}.")
+    return UnknownFile(resource, "" if mimetype == BYTES else f"no format here reads {quoted(mimetype)}.")
 
 
 @cache

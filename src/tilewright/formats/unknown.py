@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tilewright.documents import is_text, label, quoted
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, index_range
 from tilewright.formats.base import Asset, DataSource, Json
@@ -37,16 +38,15 @@ class UnknownFile:
         self._assets: list[Asset] = []
         self._uris: set[str] = set()
         self._reason = reason
-        self._notes = [f"{self._data_key!r} is registered as bytes: {reason}"] if reason else []
+        self._notes = [f"{quoted(self._data_key)} is registered as bytes: {reason}"] if reason else []
         self.add_resource(resource)
 
     def add_resource(self, resource: Mapping[str, Any]) -> None:
         """List the resource's file, or get ready to list its files as datums name them."""
         parameters, uri = _parameters(resource), resource.get("uri")
-        if not (uri and isinstance(uri, str)):
-            self._note(
-                f"StreamResource {resource.get('uid')} has uri {uri!r}, so there is no file to register."
-            )
+        if not (uri and is_text(uri)):
+            uid = quoted(resource.get("uid"))
+            self._note(f"StreamResource {uid} has uri {quoted(uri)}, so there is no file to register.")
             return
         template = parameters.get("template") or ""
         if not template:
@@ -55,22 +55,22 @@ class UnknownFile:
         try:
             names = FileNames.parse(uri, template, parameters.get("filename") or "")
         except InputError as error:
-            self._note(f"Only {uri} is registered of its files: {error}")
+            self._note(f"Only {label(uri)} is registered of its files: {error}")
             self._append_asset(uri)
             return
         files = self._sequences.setdefault(names, NumberedFiles(names))
-        self._files[str(resource.get("uid"))] = files
+        self._files[_key(resource.get("uid"))] = files
 
     def add_datum(self, datum: Mapping[str, Any]) -> None:
         """List the files of these frames, one each, where a template names them."""
-        files = self._files.get(str(datum.get("stream_resource")))
+        files = self._files.get(_key(datum.get("stream_resource")))
         if files is None:
             return
         try:
             start, stop = index_range(datum, "indices")
             uris = files.uris(start, stop, files_before=len(self._assets))
         except InputError as error:
-            self._note(f"Files of {self._data_key!r} are not registered: {error}")
+            self._note(f"Files of {quoted(self._data_key)} are not registered: {error}")
             return
         for uri in uris:
             self._append_asset(uri)
@@ -113,3 +113,7 @@ class UnknownFile:
 def _parameters(resource: Mapping[str, Any]) -> dict[str, Any]:
     parameters = resource.get("parameters")
     return dict(parameters) if isinstance(parameters, Mapping) else {}
+
+
+def _key(uid: Any) -> str:
+    return uid if isinstance(uid, str) else quoted(uid)
