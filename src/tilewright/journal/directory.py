@@ -1,37 +1,45 @@
-"""The folder that holds journals: names, where it lies, which wait for delivery, who delivers, what is kept.
+"""The folder that holds journals: where it lies, which wait for delivery, who delivers, what is kept.
 
     <directory>/<run uid>@<catalog>.twj             being recorded, or waiting for delivery
     <directory>/delivered/<run uid>@<catalog>.twj   delivered and verified; kept for a while
     <directory>/unverified/<run uid>@<catalog>.twj  delivered as far as it could be understood; kept
 
-The writer asks it for a run's file, the delivery for the files that wait.
+The writer asks it for a run's file, the delivery for the files that wait. Names are the business of `names`.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import hashlib
+import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from weakref import WeakSet
 
 import platformdirs
 
 from tilewright.errors import SetupError
-from tilewright.journal.file import JournalWriter, try_lock
+from tilewright.journal import claims
+from tilewright.journal.disk import RETRY_SECONDS, Disk, move, open_to_lock, try_lock
+from tilewright.journal.listing import Entry, Twin, compare, journals_in, read_header
+from tilewright.journal.names import alternatives, file_name, names_like
+from tilewright.journal.reader import JournalReader
+from tilewright.journal.records import Header
+from tilewright.journal.tail import Budget, Tail
+from tilewright.journal.writer import JournalWriter
 
 if TYPE_CHECKING:
-    from tilewright.journal.file import Header
+    from tilewright.journal.claims import Claim, Claimant
+    from tilewright.journal.listing import State
+
+logger = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "TILEWRIGHT_JOURNAL"
-SUFFIX = ".twj"
 KEEP_SECONDS = 7 * 24 * 3600
 KEEP_BYTES = 1 << 30
-_LONGEST_NAME = 200
-"""Bytes of a file name; file systems allow 255."""
 
 
 def default_directory() -> Path:
@@ -41,43 +49,38 @@ def default_directory() -> Path:
     return Path(platformdirs.user_state_path("tilewright")) / "journal"
 
 
-def file_name(uid: str, catalog: str | None) -> str:
-    """Return the file name of a run on its way to a catalog: one run may be on its way to several.
-
-    >>> file_name("219cc7b4-f4e8-4edd-bcc0-c5f0ebf318a3", "http://127.0.0.1:8000/api/v1")
-    '219cc7b4-f4e8-4edd-bcc0-c5f0ebf318a3@8e6ff74e.twj'
-    >>> file_name("../etc", None)
-    '%2E%2E%2Fetc.twj'
-    """
-    name = quote(uid, safe="", errors="backslashreplace").replace(".", "%2E") or "%"
-    if len(name) > _LONGEST_NAME:
-        name = name[:_LONGEST_NAME] + hashlib.sha256(name.encode()).hexdigest()[:16]
-    place = "" if catalog is None else "@" + hashlib.sha256(catalog.encode()).hexdigest()[:8]
-    return name + place + SUFFIX
-
-
 @dataclass(frozen=True, slots=True)
 class JournalDirectory:
     """A folder of journals, made with mode 0700 when it is not there.
 
-    Raises
-    ------
-    SetupError
-        If it cannot be made or written to.
+    A folder that cannot be made or written to is no reason to raise: journals are kept in memory then.
     """
 
     path: Path
+    budget: Budget = field(default_factory=Budget, compare=False, repr=False)
+    """How much its journals may keep in memory, all together."""
+    disk: Disk = field(default_factory=Disk, compare=False, repr=False)
+    """The system calls its journals are written with."""
+    _writers: WeakSet[JournalWriter] = field(default_factory=WeakSet, compare=False, repr=False)
+    """Those it has made."""
 
     def __post_init__(self) -> None:
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.delivered, self.unverified):
-                folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise SetupError(
-                f"cannot use {self.path} as the journal directory: {error.strerror}. Give another with"
-                f" journal=… or the environment variable {ENVIRONMENT_VARIABLE}."
-            ) from error
+        self._make()
+
+    @property
+    def problem(self) -> str | None:
+        """Why no journal can be written here, as far as it can be told without trying; None if one can."""
+        error = self._make()
+        if error is None and not os.access(self.path, os.W_OK | os.X_OK):
+            read_only = os.statvfs(self.path).f_flag & os.ST_RDONLY
+            number = errno.EROFS if read_only else errno.EACCES
+            error = OSError(number, os.strerror(number))
+        if error is None:
+            return None
+        return (
+            f"cannot use {self.path} as the journal directory: {error.strerror or error}. Give another with"
+            f" journal=… or the environment variable {ENVIRONMENT_VARIABLE}."
+        )
 
     @property
     def delivered(self) -> Path:
@@ -90,106 +93,232 @@ class JournalDirectory:
         return self.path / "unverified"
 
     def create(self, header: Header) -> JournalWriter:
-        """Make the journal of a new run.
+        """Make the journal of a new run; beside a file that has its name but is no readable journal of the run.
 
         Raises
         ------
         FileExistsError
             If the run has one already.
+        SetupError
+            If the folder cannot be written to, and the memory is full.
         """
-        return JournalWriter(self.path / file_name(header.run, header.catalog), header)
+        for path in alternatives(self.path / file_name(header.run, header.catalog)):
+            try:
+                writer = JournalWriter(path, header, budget=self.budget, disk=self.disk)
+            except FileExistsError:
+                if _is_of(path, header):
+                    raise
+            else:
+                self._writers.add(writer)
+                return writer
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
     def find(self, uid: str, catalog: str | None) -> Path | None:
-        """Return the file of a run, waiting or delivered; None if it has none."""
+        """Return the file of a run, waiting or delivered; None if it has none that can be read."""
+        wanted = Header(uid, catalog, 0.0, "")
+        names = names_like(file_name(uid, catalog))
         for folder in (self.path, self.delivered, self.unverified):
-            if (path := folder / file_name(uid, catalog)).exists():
-                return path
+            for path in [f"{folder}/{name}" for name in names]:
+                if os.path.lexists(path) and _is_of(Path(path), wanted):  # a new run waits for this
+                    return Path(path)
         return None
 
     def reopen(self, path: Path) -> JournalWriter:
-        """Open a run's existing journal to append to it; a delivered one waits again."""
-        if path.parent != self.path:
-            path = path.rename(self.path / path.name)
-        return JournalWriter.reopen(path)
+        """Open a run's existing journal to append to it; a delivered one waits again.
+
+        Raises
+        ------
+        InputError, SetupError, OSError
+            As `JournalWriter.reopen`.
+        """
+        for folder in (path.parent, self.path, self.delivered, self.unverified):
+            try:
+                return self._reopen(folder / path.name)
+            except FileNotFoundError:
+                continue  # a deliverer puts it aside, or another writer takes it back, at this moment
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
     def waiting(self) -> list[Path]:
-        """Return the journals not yet delivered, oldest first."""
-        return sorted(self.path.glob(f"*{SUFFIX}"), key=_modified)
+        """Return the journals not yet delivered, oldest first; also what is named as one and cannot be read."""
+        return sorted(journals_in(self.path), key=_modified)
 
     def is_recording(self, path: Path) -> bool:
-        """Say whether some process has the journal open to write to it."""
-        fd = os.open(path, os.O_RDONLY)
+        """Say whether some process has the journal open to write to it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened, or not be locked.
+        """
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             return not try_lock(fd, fcntl.LOCK_SH)
         finally:
             os.close(fd)
 
     def claim(self, path: Path) -> Claim | None:
-        """Take the right to deliver a journal; None if somebody else has it.
+        """Take the right to deliver a journal.
 
-        The claim is a file beside the journal, locked by the claimant, that holds its process id.
+        None if somebody else has it (see `claimant`), or if the folder takes no file that could be locked.
         """
-        claim = path.with_suffix(".claim")
-        fd = os.open(claim, os.O_RDWR | os.O_CREAT, 0o600)
-        if not (
-            try_lock(fd, fcntl.LOCK_EX) and _is_still(claim, fd)
-        ):  # or removed between our open and our lock
-            os.close(fd)
-            return None
-        os.truncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode())
-        return Claim(claim, fd)
+        return claims.claim(path, RETRY_SECONDS)
 
-    def archive(self, path: Path, *, verified: bool = True) -> bool:
-        """Put a delivered journal aside; False, and it stays, if somebody records into it again."""
-        fd = os.open(path, os.O_RDONLY)
+    def claimant(self, path: Path) -> Claimant | None:
+        """Return who delivers a journal; None if nobody does."""
+        return claims.claimant(path)
+
+    def archive(self, path: Path, *, verified: bool = True, tail: Tail | None = None) -> bool:
+        """Put a delivered journal aside; False, and it stays, if somebody records into it again.
+
+        Parameters
+        ----------
+        path
+            The journal.
+        verified
+            Whether all of it could be read and understood.
+        tail
+            The tail of the reader that it was delivered with: all that is in this memory has been delivered. It is
+            forgotten, unless more comes, and what there is of the file is put aside, if there is one.
+
+        Raises
+        ------
+        SetupError
+            If the folder does not let it be moved; it stays.
+        FileNotFoundError
+            If it is gone.
+        """
+        if tail is not None:
+            for writer in list(self._writers):
+                writer.give_up(tail)
+            if not path.exists():
+                return True
+        fd = open_to_lock(path)
+        folder = self.delivered if verified else self.unverified
         try:
-            if not try_lock(fd, fcntl.LOCK_EX):
+            if not try_lock(fd, fcntl.LOCK_EX, RETRY_SECONDS):
                 return False
-            os.utime(path)  # kept from now on
-            path.rename((self.delivered if verified else self.unverified) / path.name)
+            self._make()
+            os.utime(fd)  # kept from now on
+            move(path, folder / path.name)
+        except OSError as error:
+            raise SetupError(
+                f"{path} is delivered and cannot be put aside to {folder}: {error.strerror or error}"
+            ) from error
         finally:
             os.close(fd)
         self.prune()
         return True
 
     def prune(self, *, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> list[Path]:
-        """Remove delivered journals that are too old, and the oldest while all are too large; return them."""
+        """Remove delivered journals that are too old, and the oldest while all are too large; return them.
+
+        Also removes what is left of claims on journals that are gone. What cannot be removed stays, and so does what
+        is no journal that can be read.
+        """
+        claims.remove_leftovers(self.path)
         removed: list[Path] = []
-        kept = sorted(self.delivered.glob(f"*{SUFFIX}"), key=_modified)
-        sizes = {path: path.stat().st_size for path in kept if path.exists()}
+        kept = sorted(journals_in(self.delivered), key=_modified)
+        sizes = {path: path.stat().st_size for path in kept if path.is_file()}
         size = sum(sizes.values())
         for path, its_size in sizes.items():
             if _modified(path) > time.time() - keep_seconds and size <= keep_bytes:
                 break
-            path.unlink(missing_ok=True)
+            if read_header(path)[0] is None:
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:  # read-only; it is asked again after the next delivery
+                continue
             size -= its_size
             removed.append(path)
         return removed
 
+    def entries(self) -> list[Entry]:
+        """Return everything that is named as a journal, in the order of its folders, oldest first."""
+        folders: tuple[tuple[Path, State], ...] = (
+            (self.path, "waiting"),
+            (self.delivered, "delivered"),
+            (self.unverified, "unverified"),
+        )
+        return [
+            entry
+            for folder, state in folders
+            for path in sorted(journals_in(folder), key=_modified)
+            if (entry := self._entry(path, state)) is not None
+        ]
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to deliver one journal; nobody else gets it until it is released or this process ends."""
+    def same_run(self, path: Path) -> list[Twin]:
+        """Return the other journals of a journal's run and catalog, each compared with it document by document.
 
-    path: Path
-    _fd: int
+        One that goes away meanwhile is left out.
 
-    def release(self) -> None:
-        """Give it back. Once only."""
-        self.path.unlink(missing_ok=True)
-        os.close(self._fd)
+        Raises
+        ------
+        InputError, OSError
+            If the journal itself cannot be read.
+        """
+        with JournalReader(path) as reader:
+            header = reader.header
+        twins = []
+        for folder in (self.path, self.delivered, self.unverified):
+            for other in sorted(journals_in(folder)):
+                if not other.exists() or other.samefile(path) or not _is_of(other, header):
+                    continue
+                try:
+                    twins.append(compare(path, other))
+                except FileNotFoundError:
+                    continue
+        return twins
+
+    def _reopen(self, path: Path) -> JournalWriter:
+        if path.parent != self.path:
+            try:
+                path = move(path, self.path / path.name)
+            except FileNotFoundError:
+                raise
+            except OSError as error:  # read-only: what comes is kept in memory then, wherever the file lies
+                logger.info("%s stays where it is: %s", path, error.strerror or error)
+        writer = JournalWriter.reopen(path, budget=self.budget, disk=self.disk)
+        self._writers.add(writer)
+        return writer
+
+    def _entry(self, path: Path, state: State) -> Entry | None:
+        header, problem = read_header(path)
+        try:
+            info = path.stat() if path.exists() else path.lstat()
+        except FileNotFoundError:
+            return None
+        if state == "waiting" and self._is_surely_recording(path):
+            state = "recording"
+        elif header is None:
+            state = "unreadable"
+        return Entry(path, header, problem, state, info.st_size, info.st_mtime, claims.claimant(path))
+
+    def _is_surely_recording(self, path: Path) -> bool:
+        try:
+            return self.is_recording(path)
+        except OSError:  # the entry says what is the matter with it
+            return False
+
+    def _make(self) -> OSError | None:
+        """Make the folders; return why they cannot be made."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.delivered, self.unverified):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            return error
+        return None
 
 
-def _is_still(path: Path, fd: int) -> bool:
-    try:
-        return path.stat().st_ino == os.fstat(fd).st_ino
-    except FileNotFoundError:
-        return False
+def _is_of(path: Path, header: Header) -> bool:
+    """Say whether a file is a readable journal of the same run on its way to the same catalog."""
+    its, _ = read_header(path)
+    return its is not None and its.run == header.run and its.place == header.place
 
 
 def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:  # another process has put it aside
+    except OSError:  # another process has put it aside, or it leads nowhere
         return 0.0

@@ -1,28 +1,40 @@
 """Documents to bytes and back, keeping what JSON loses; used by the journal's writer and reader.
 
 The payload is MessagePack of `[name, document]`. What MessagePack has no type for travels as an extension
-type (`Tag`). Tuples come back as lists; subclasses of dict, list, str, int and float come back as those;
-everything else comes back as it was, or, if no encoding is known, as an `Unencodable` with its repr.
+type (`Tag`). Tuples come back as lists, views of dicts as dicts, masked arrays as lists with None; subclasses of
+dict, list, str, bytes, int and float come back as those; everything else comes back as it was, or, if no encoding is
+known, as an `Unencodable` with its repr.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
-from dataclasses import dataclass
-from enum import IntEnum
+from collections import ChainMap, UserDict
+from enum import Enum, IntEnum
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ormsgpack
 
+from tilewright.documents import Unencodable
+from tilewright.documents.notes import without_keys
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tilewright.documents import Document
 
 MAX_DEPTH = 200
-"""Nesting past this depth is stored as its repr: the encoder itself refuses past 1,024 levels."""
+"""Nesting past this depth is stored as its repr: the encoder itself refuses past 254 levels."""
 
-_OPTIONS = ormsgpack.OPT_PASSTHROUGH_BIG_INT | ormsgpack.OPT_PASSTHROUGH_DATETIME | ormsgpack.OPT_NON_STR_KEYS
+_OPTIONS = ormsgpack.OPT_PASSTHROUGH_BIG_INT | ormsgpack.OPT_PASSTHROUGH_DATETIME
+"""Keys have to be strings: with `OPT_NON_STR_KEYS` an enum and its value would become one key, and a value be lost."""
+MEMORY_MAPPINGS = (MappingProxyType, UserDict, ChainMap)
+"""Mappings that are taken for dicts. Others may be a file or a server, whom to read would keep the caller waiting."""
+_ALWAYS_ENCODABLE = frozenset({int, float, bool, bytes, NoneType})
 
 
 class Tag(IntEnum):
@@ -41,15 +53,8 @@ class Tag(IntEnum):
     DECIMAL = 11
     SURROGATES = 12
     UNENCODABLE = 13
-
-
-@dataclass(frozen=True, slots=True)
-class Unencodable:
-    """Stands in a document for a value that no encoding is known for."""
-
-    type_name: str
-    text: str
-    """The value's repr."""
+    MAPPING = 14
+    """Pairs of a dict whose keys are not all plain strings."""
 
 
 def encode(name: str, document: Any) -> bytes:
@@ -60,7 +65,15 @@ def encode(name: str, document: Any) -> bytes:
     try:
         return ormsgpack.packb((name, document), default=_extend, option=_OPTIONS)
     except Exception:  # noqa: BLE001 - a value's own methods may raise anything; the slow path isolates it
-        return ormsgpack.packb(_encodable((name, document), 0), default=_extend, option=_OPTIONS)
+        return _encode_by_parts(name, document)
+
+
+def _encode_by_parts(name: str, document: Any) -> bytes:
+    """Encode the rare document the encoder refused."""
+    try:
+        return _pack((_encodable_text(name), _Parts().encodable(document, 1)))
+    except Exception:  # noqa: BLE001 - the caller's own stack is nearly used up, or the document changes meanwhile
+        return _pack((_encodable_text(name), _unencodable(document)))
 
 
 def decode(payload: bytes) -> Document:
@@ -91,17 +104,19 @@ def _extend(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a typ
     match value:
         case float():  # a subclass, such as numpy's float64
             return float(value)
-        case np.generic():
+        case np.generic() if not isinstance(value, bytes):
             return _numpy(Tag.NUMPY_SCALAR, np.asarray(value))
+        case np.ma.MaskedArray():
+            return value.tolist()
         case np.ndarray():
             return _numpy(Tag.NUMPY_ARRAY, value)
-        case int():
-            return ormsgpack.Ext(Tag.BIG_INT, str(int(value)).encode())
+        case int():  # hexadecimal: Python refuses to write, or read, thousands of decimal digits
+            return ormsgpack.Ext(Tag.BIG_INT, hex(value).encode())
         case set():
             return ormsgpack.Ext(Tag.SET, _pack(list(value)))
         case frozenset():
             return ormsgpack.Ext(Tag.FROZENSET, _pack(list(value)))
-        case datetime.datetime() if value != value:  # noqa: PLR0124 - pandas' NaT
+        case datetime.datetime() | datetime.timedelta() if _is_finer(value):
             return _unencodable(value)
         case datetime.datetime():
             return ormsgpack.Ext(Tag.DATETIME, value.isoformat().encode())
@@ -117,10 +132,17 @@ def _extend(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a typ
             return ormsgpack.Ext(Tag.DECIMAL, str(value).encode())
         case tuple():
             return list(value)
-        case bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview():
             return bytes(value)
+        case _ if isinstance(value, MEMORY_MAPPINGS):
+            return dict(value)
         case _:
             return _unencodable(value)
+
+
+def _is_finer(value: datetime.datetime | datetime.timedelta) -> bool:
+    """Tell pandas' NaT and its nanoseconds, which Python's own types do not hold."""
+    return value != value or bool(getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0))  # noqa: PLR0124
 
 
 def _numpy(tag: Tag, array: np.ndarray[Any, Any]) -> Any:
@@ -144,45 +166,92 @@ def _as_descr(descr: Any) -> Any:
 
 def _unencodable(value: Any) -> Any:
     try:
-        text = repr(value)
+        text = without_keys(repr(value))
     except Exception as error:  # noqa: BLE001 - somebody's broken __repr__ must not lose the document
         text = f"<repr failed: {type(error).__name__}>"
     fields = [type(value).__name__, text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")]
     return ormsgpack.Ext(Tag.UNENCODABLE, _pack(fields))
 
 
-def _encodable(value: Any, depth: int) -> Any:
-    """Rebuild a value so that the encoder takes it: the slow path, for the rare document it refused."""
-    if depth > MAX_DEPTH:
-        return _unencodable(value)
-    if isinstance(value, str):
-        return _encodable_str(value)
-    if isinstance(value, dict):
-        return {_encodable_key(key): _encodable(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(item, depth + 1) for item in value]
-    try:
-        _pack(value)
-    except Exception:  # noqa: BLE001 - as in `encode`
-        return _unencodable(value)
+class _Parts:
+    """Rebuilds a value so that the encoder takes it, part by part: what is bad in it is isolated."""
+
+    def __init__(self) -> None:
+        self._around: set[int] = set()
+        """Identities of the containers that the present part lies in."""
+
+    def encodable(self, value: Any, depth: int) -> Any:
+        """Return the value as the encoder takes it."""
+        if type(value) in _ALWAYS_ENCODABLE or (type(value) is str and value.isascii()):
+            return value
+        try:
+            return self._part(value, depth)
+        except Exception:  # noqa: BLE001 - as in `encode`: this part is isolated
+            return _unencodable(value)
+
+    def _part(self, value: Any, depth: int) -> Any:
+        value = _opened(value)
+        if isinstance(value, str):
+            return _encodable_text(value)
+        is_object_array = isinstance(value, np.ndarray) and value.dtype.hasobject
+        if not (is_object_array or isinstance(value, (dict, list, tuple, set, frozenset))):
+            return value if _is_encodable(value) else _unencodable(value)
+        if depth > MAX_DEPTH or id(value) in self._around:
+            return _unencodable(value)
+        self._around.add(id(value))
+        try:
+            return self._container(value, depth + 1)
+        finally:
+            self._around.remove(id(value))
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if isinstance(value, dict):
+            return self._mapping(value, depth)
+        if isinstance(value, np.ndarray):
+            parts = self._list(np.ma.getdata(value).ravel().tolist(), depth)
+            return ormsgpack.Ext(Tag.NUMPY_ARRAY, _pack(["O", list(value.shape), parts]))
+        parts = self._list(value, depth)
+        if isinstance(value, (set, frozenset)):
+            return ormsgpack.Ext(Tag.SET if isinstance(value, set) else Tag.FROZENSET, _pack(parts))
+        return parts
+
+    def _list(self, values: Iterable[Any], depth: int) -> list[Any]:
+        return [self.encodable(item, depth) for item in list(values)]
+
+    def _mapping(self, value: dict[Any, Any], depth: int) -> Any:
+        pairs = [(key, self.encodable(item, depth)) for key, item in list(value.items())]
+        if all(type(key) is str and (key.isascii() or _is_encodable(key)) for key, _ in pairs):
+            return dict(pairs)
+        return ormsgpack.Ext(Tag.MAPPING, _pack([[self.encodable(key, depth), item] for key, item in pairs]))
+
+
+def _opened(value: Any) -> Any:
+    """Return what the encoder sees in a value of a type it knows, to be looked at by itself."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, memoryview):
+        return value.tobytes()
+    if isinstance(value, MEMORY_MAPPINGS):
+        return dict(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}
     return value
 
 
-def _encodable_str(value: str) -> Any:
+def _is_encodable(value: Any) -> bool:
     try:
-        value.encode()
+        _pack(value)
+    except Exception:  # noqa: BLE001 - as in `encode`
+        return False
+    return True
+
+
+def _encodable_text(value: str) -> Any:
+    try:
+        str.encode(value)  # a subclass may have its own ways
     except UnicodeEncodeError:
-        return ormsgpack.Ext(Tag.SURROGATES, value.encode("utf-8", "surrogatepass"))
-    return str(value)
-
-
-def _encodable_key(key: Any) -> Any:
-    """Return a key MessagePack can hold: an extension type cannot be one."""
-    if isinstance(key, str):
-        return key.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if key is None or isinstance(key, (bool, int, float)):
-        return key
-    return repr(key)
+        return ormsgpack.Ext(Tag.SURROGATES, str.encode(value, "utf-8", "surrogatepass"))
+    return str.__str__(value)
 
 
 def _restore(tag: int, data: bytes) -> Any:
@@ -197,7 +266,7 @@ def _restored(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - o
     """Undo `_extend`; called by the decoder."""
     match tag:
         case Tag.BIG_INT | Tag.DECIMAL:
-            return int(data) if tag == Tag.BIG_INT else decimal.Decimal(data.decode())
+            return int(data, 0) if tag == Tag.BIG_INT else decimal.Decimal(data.decode())
         case Tag.NUMPY_SCALAR:
             return _restore_numpy(data)[()]
         case Tag.NUMPY_ARRAY:
@@ -206,6 +275,8 @@ def _restored(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - o
             return set(map(_hashable, _unpack(data)))
         case Tag.FROZENSET:
             return frozenset(map(_hashable, _unpack(data)))
+        case Tag.MAPPING:
+            return _mapping(_unpack(data))
         case Tag.DATETIME:
             return datetime.datetime.fromisoformat(data.decode())
         case Tag.DATE:
@@ -225,8 +296,29 @@ def _restored(tag: int, data: bytes) -> Any:  # noqa: C901, PLR0911, PLR0912 - o
             raise ValueError(msg)
 
 
+def _mapping(pairs: list[list[Any]]) -> dict[Any, Any]:
+    """Return pairs as a dict. Keys that were different stay so, even if nothing but their repr was kept."""
+    mapping: dict[Any, Any] = {}
+    twins: dict[Any, int] = {}
+    for key, value in pairs:
+        free = key = _hashable(key)  # noqa: PLW2901
+        while free in mapping:
+            twins[key] = twins.get(key, 1) + 1
+            free = _twin(key, twins[key])
+        mapping[free] = value
+    return mapping
+
+
+def _twin(key: Any, number: int) -> Any:
+    if isinstance(key, Unencodable):
+        return dataclasses.replace(key, text=f"{key.text} ({number})")
+    return f"{key} ({number})"
+
+
 def _hashable(value: Any) -> Any:
-    """Return a member of a set: a tuple travels as a list."""
+    """Return a member of a set or a key: a tuple travels as a list, a dataclass as a dict."""
+    if isinstance(value, dict):
+        return tuple((key, _hashable(item)) for key, item in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 

@@ -1,311 +1,272 @@
-"""One run's journal on disk: an append-only file of checksummed records.
+"""The file of one journal, open to be appended to: made or taken over, locked, and put right when others touch it.
 
-The acquisition thread appends through `JournalWriter`; the delivery and the command line read through
-`JournalReader`. The format, all integers little-endian:
-
-    header   8 bytes magic, u16 version, u32 length, u32 CRC-32, then `length` bytes of MessagePack (a map)
-    record   u32 length, u32 CRC-32 of the payload, then the payload (see `encoding`)
-    record   …
-
-A record that ends past the end of the file is a *torn tail*: a write cut short by a crash, or one still
-under way. A record whose checksum fails is *damage*: it is reported with its byte range and skipped.
+A `JournalWriter` holds one and sees to it that one thread at a time is at it.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
-import struct
-import zlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
-import ormsgpack
-
-from tilewright.errors import InputError, SetupError
-from tilewright.journal.encoding import decode
+from tilewright.errors import SetupError
+from tilewright.journal.disk import LOCK_SECONDS, hold, is_at, let_go, move, try_lock
+from tilewright.journal.names import alternatives
+from tilewright.journal.reader import JournalReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-    from typing import Self
 
-    from tilewright.documents import Document
+    from tilewright.journal.disk import Disk
 
-MAGIC = b"TILEWRJ\n"
-_PAIR = b"\x92"
-"""First byte of every payload: MessagePack's array of two."""
-VERSION = 1
-_HEADER = struct.Struct("<8sHII")
-_RECORD = struct.Struct("<II")
-MAX_RECORD_BYTES = 1 << 30
-"""A length past this is taken for damage, not for a record."""
+logger = logging.getLogger(__name__)
+
+_EXISTING = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK
+_NEW = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+_COPY_BYTES = 1 << 20
+_ANEW_SECONDS = 10.0
+"""Between two attempts to write a journal again that was removed; each copies all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a journal says of itself in front of its records."""
-
-    run: str
-    """uid of the run."""
-    catalog: str | None
-    """Where the run is to be delivered: a URI without its key, or a directory; None if anywhere."""
-    created: float
-    """Seconds since the epoch, UTC."""
-    software: str
-    """Name and version of what wrote it."""
-
-    def encode(self) -> bytes:
-        """Return the file's first bytes."""
-        payload = ormsgpack.packb(
-            {"run": self.run, "catalog": self.catalog, "created": self.created, "software": self.software}
-        )
-        return _HEADER.pack(MAGIC, VERSION, len(payload), zlib.crc32(payload)) + payload
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A range of bytes, `start` to `stop`, that could not be read, and why."""
-
-    start: int
-    stop: int
-    reason: str
-
-    def __str__(self) -> str:
-        """Return the sentence a user reads."""
-        return f"bytes {self.start} to {self.stop}: {self.reason}"
-
-
-class JournalWriter:
-    """Appends encoded documents to one journal, and holds a lock on it meanwhile. Not for two threads at once.
+class JournalFile:
+    """The open file of a journal. While there is none, `fd` is -1.
 
     Parameters
     ----------
     path
-        The file. A new one must not exist yet; see `reopen` for one that does.
-    header
-        Written first.
+        Where it is, or will be.
+    disk
+        The system calls to change it with.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)  # nobody else holds it but for an instant, to look
-            _write_all(self._fd, header.encode())
-        except BaseException:
-            self.close()
-            path.unlink()
-            raise
+        self.fd = -1
+        self.writable = True
+        """Whether the open file can be written to."""
+        self.misplaced: OSError | None = None
+        """Why it has not the name it should have."""
+        self.doubt: OSError | None = None
+        """Why the disk may not have what it was given. The kernel says so once and then forgets, so this stays."""
+        self._disk = disk
+        self._made_here = False
+        """Whether it was not there before."""
+        self._in_list = False
+        """Whether the folder's list of files, with this one in it, is on the disk."""
+        self._anew_at = 0.0
+        """When to try again to write it under its name, on the monotonic clock."""
 
-    @classmethod
-    def reopen(cls, path: Path) -> Self:
-        """Open an existing journal to append to it, after cutting a torn tail.
+    def make(self) -> None:
+        """Make the file, and its folder if that is not there.
+
+        Raises
+        ------
+        FileExistsError
+            If there is one.
+        OSError
+            If it cannot be made.
+        """
+        try:
+            self.fd = self._made(self.path)
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.fd = self._made(self.path)
+
+    def take_over(self) -> tuple[int, int, OSError | None]:
+        """Open the file there is; return the offset its records end at, their seed, and why it cannot be written.
+
+        A torn tail is cut off. If the file can only be read that is left for `truncate`.
 
         Raises
         ------
         InputError
-            If the file is not a journal of a version this software writes.
+            If it is not a journal of a version this software writes.
         SetupError
             If another process is writing to it.
+        OSError
+            If it cannot be read.
         """
-        with JournalReader(path) as reader:
-            writer = cls.__new__(cls)
-            writer.path = path
-            writer._fd = fd = os.open(path, os.O_WRONLY | os.O_APPEND)  # noqa: SLF001 - our own, under construction
-            try:
-                if not try_lock(fd, fcntl.LOCK_EX):  # before reading: from here on nobody appends
-                    raise SetupError(f"{path} is being written by another process")  # noqa: TRY301 - closes first
-                end, more = 0, True
-                while more:
-                    for _ in reader:
-                        pass
-                    end, more = reader.position, reader.give_up_tail()
-                os.truncate(fd, end)
-            except BaseException:
-                writer.close()
-                raise
-        return writer
-
-    def append(self, payload: bytes) -> None:
-        """Hand one record to the kernel; once this returns it survives the death of the process."""
-        _write_all(self._fd, _RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
-
-    def sync(self) -> None:
-        """Wait until all that was appended is on the disk."""
-        if self._fd >= 0:
-            os.fdatasync(self._fd)
-
-    def close(self) -> None:
-        """Close the file. May be repeated."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-
-def try_lock(fd: int, kind: int) -> bool:
-    """Take an advisory lock (`fcntl.LOCK_EX` or `LOCK_SH`) without waiting; say whether it was to be had."""
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    written = os.write(fd, data)
-    while written < len(data):  # a full disk or a signal may cut a write short
-        written += os.write(fd, data[written:])
-
-
-@dataclass(slots=True)
-class JournalReader:
-    """Reads the documents of one journal, from the start, also while it is being written.
-
-    Iteration ends at the last whole record; iterate again later for what has come since.
-
-    Raises
-    ------
-    InputError
-        If the file is not a journal, or one of a newer version.
-    """
-
-    path: Path
-    header: Header = field(init=False)
-    damage: list[Damage] = field(init=False, default_factory=list)
-    """What had to be skipped so far."""
-    position: int = field(init=False)
-    """Offset of the first byte not yet read."""
-    _fd: int = field(init=False, default=-1)
-    _start: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self._fd = os.open(self.path, os.O_RDONLY)
+        refused = None
         try:
-            self.header, self._start = self._read_header()
-        except BaseException:
-            self.close()
-            raise
-        self.position = self._start
+            fd = self._disk.open(self.path, _EXISTING, 0)
+        except OSError as error:
+            fd, refused = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), error
+        self.fd, self.writable = hold(fd), refused is None
+        if not _lock(self.path, fd):
+            raise SetupError(f"{self.path} is being written by another process")
+        if not is_at(self.path, fd):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
+        with JournalReader(self.path) as reader:  # from here on nobody else appends
+            torn = reader.torn_bytes()
+            size, seed = reader.size(), reader.seed
+        end = size - torn
+        if torn and refused is None:
+            logger.warning("%s: bytes %d to %d are cut off, a document never finished", self.path, end, size)
+            try:
+                self._disk.truncate(fd, end)
+            except OSError as error:
+                refused = error
+        os.lseek(fd, end, os.SEEK_SET)
+        return end, seed, refused
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
+    def position(self) -> int:
+        """Return where our last write ended: the kernel knows without asking a disk."""
+        return os.lseek(self.fd, 0, os.SEEK_CUR)
 
-    def __exit__(self, *exception: object) -> None:
-        """Close the file."""
-        self.close()
+    def cut(self, size: int) -> int:
+        """Cut off so many bytes, written last; return how many are still there."""
+        if size == 0:
+            return 0
+        try:
+            end = self.position() - size
+            self._disk.truncate(self.fd, end)
+            os.lseek(self.fd, end, os.SEEK_SET)
+        except OSError:
+            return size
+        return 0
+
+    def end_at(self, offset: int) -> None:
+        """Make the file end where we think it does: cut what a write left that failed, fill what somebody has cut.
+
+        Raises
+        ------
+        OSError
+            If that fails.
+        """
+        if os.fstat(self.fd).st_size != offset:
+            self._disk.truncate(self.fd, offset)
+        os.lseek(self.fd, offset, os.SEEK_SET)
+
+    def open_up(self) -> None:
+        """See that there is a file, and that it can be written to.
+
+        Raises
+        ------
+        OSError
+            If not.
+        """
+        if self.fd < 0:
+            self.fd = self._made_somewhere()
+        elif not self.writable:
+            self._make_writable()
+
+    def is_in_place(self) -> bool:
+        """Say whether the file has its name, or it is too early to try again to give it one; see `misplaced`."""
+        if self.fd < 0 or time.monotonic() < self._anew_at:
+            return True
+        try:
+            if not is_at(self.path, self.fd):
+                return False
+        except OSError as error:
+            self.misplaced = error
+        else:
+            self.misplaced = None
+        return True
+
+    def write_anew(self, size: int) -> None:
+        """Write the first `size` bytes again under our name, for the file was removed or moved; go on there.
+
+        Others see it when it is complete. If that fails see `misplaced`; the file we have stays open.
+        """
+        draft = self.path.with_suffix(".draft")
+        try:
+            draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = self._disk.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                self._copy_to(fd, size)
+                _lock(draft, fd)
+                self.path = move(draft, self.path)
+            except BaseException:
+                os.close(fd)
+                draft.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            self.misplaced = error
+            self._anew_at = time.monotonic() + _ANEW_SECONDS
+            return
+        let_go(self.fd)
+        self.fd, self.writable, self._in_list, self.misplaced = hold(fd), True, False, None
+        logger.warning(
+            "A journal was removed or moved while it was recorded; it is written again as %s", self.path
+        )
+
+    def put_on_disk(self) -> None:
+        """Wait until the disk has all of it; see `doubt`."""
+        if self.fd < 0:
+            return
+        try:
+            self._disk.sync(self.fd)
+            if not self._in_list:
+                self._sync_folder()
+                self._in_list = True
+        except OSError as error:
+            self.doubt = error
 
     def close(self) -> None:
-        """Close the file. May be repeated."""
-        fd, self._fd = self._fd, -1
+        """Close it, and give up its lock; remove it if not even a header came into it. May be repeated."""
+        fd, self.fd = self.fd, -1
         if fd >= 0:
+            if self._made_here and os.fstat(fd).st_size == 0 and is_at(self.path, fd):
+                self.path.unlink(missing_ok=True)
+            let_go(fd)
+
+    def _made(self, path: Path) -> int:
+        fd = self._disk.open(path, _NEW, 0o600)
+        if not _lock(path, fd):
+            os.close(fd)
+            path.unlink()  # empty, and ours
+            raise BlockingIOError(errno.EAGAIN, "another process has locked it")
+        self._made_here = True
+        return hold(fd)
+
+    def _made_somewhere(self) -> int:
+        """Make it where the folder may have to be made first, and another file may have its name by now."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in alternatives(self.path):
+            try:
+                fd = self._made(path)
+            except FileExistsError:
+                continue
+            self.path = path
+            return fd
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    def _make_writable(self) -> None:
+        """Exchange the open file that could only be read for the same one, to be written."""
+        fd = self._disk.open(self.path, _EXISTING, 0)
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        if not (_lock(self.path, fd) and is_at(self.path, fd)):
+            os.close(fd)
+            raise BlockingIOError(errno.EAGAIN, "another process has taken it")
+        let_go(self.fd)
+        self.fd, self.writable = hold(fd), True
+
+    def _copy_to(self, fd: int, size: int) -> None:
+        done = 0
+        while done < size:
+            block = os.pread(self.fd, min(_COPY_BYTES, size - done), done)
+            if not block:
+                raise OSError(errno.EIO, "it was also cut short")
+            done += self._disk.write(fd, block)
+
+    def _sync_folder(self) -> None:
+        fd = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            self._disk.sync(fd)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that needs no such thing
+                raise
+        finally:
             os.close(fd)
 
-    def rewind(self) -> None:
-        """Start again from the first record."""
-        self.position = self._start
-        self.damage.clear()
 
-    def size(self) -> int:
-        """Return the bytes in the file now."""
-        return os.fstat(self._fd).st_size
-
-    def __iter__(self) -> Iterator[Document]:
-        """Yield the documents from `position` to the last whole record there is now."""
-        while batch := self.read(1 << 20):
-            yield from batch
-
-    def payloads(self, max_bytes: int) -> Iterator[bytes]:
-        """Yield the payloads of the records in the next `max_bytes` (at least one record, if there is one)."""
-        start = self.position
-        block = os.pread(self._fd, max_bytes, start)
-        offset = 0
-        while offset + _RECORD.size <= len(block):
-            length, checksum = _RECORD.unpack_from(block, offset)
-            stop = offset + _RECORD.size + length
-            if stop > len(block):
-                if offset == 0 and self._can_hold(start, length):
-                    block = os.pread(self._fd, stop, start)
-                    continue
-                if offset == 0 and length > MAX_RECORD_BYTES:
-                    self._skip_damage(start, "a record's length is out of bounds")
-                return
-            payload = block[offset + _RECORD.size : stop]
-            if zlib.crc32(payload) != checksum:
-                self._skip_damage(start + offset, "a record's checksum does not fit its content")
-                return
-            offset = stop
-            self.position = start + offset
-            yield payload
-
-    def read(self, max_bytes: int = 4 << 20) -> list[Document]:
-        """Return the documents in the next `max_bytes`; an empty list if nothing whole is left."""
-        documents: list[Document] = []
-        while not documents:
-            before = self.position
-            for payload in self.payloads(max_bytes):
-                try:
-                    documents.append(decode(payload))
-                except ValueError as error:
-                    stop = self.position
-                    self.damage.append(Damage(stop - len(payload), stop, f"cannot be decoded: {error}"))
-            if self.position == before:
-                break
-        return documents
-
-    def give_up_tail(self) -> bool:
-        """Take what cannot be read for damage, as nothing more will be written; say whether more can be read."""
-        start, end = self.position, self.size()
-        if start == end:
-            return False
-        self._skip_damage(start, "no whole record begins here")
-        if self.position == start:
-            self.damage.append(Damage(start, end, "the last record is cut short or damaged"))
-            self.position = end
-        return self.position < end
-
-    def _can_hold(self, start: int, length: int) -> bool:
-        return length <= MAX_RECORD_BYTES and start + _RECORD.size + length <= self.size()
-
-    def _skip_damage(self, start: int, reason: str) -> None:
-        """Move to the next offset at which a whole record with a good checksum begins.
-
-        If there is none, what follows may still be a record under way: the position stays.
-        """
-        end = self.size()
-        tail = os.pread(self._fd, end - start, start)
-        offset = 0
-        while (offset := tail.find(_PAIR, offset + _RECORD.size + 1) - _RECORD.size) > 0:
-            length, checksum = _RECORD.unpack_from(tail, offset)
-            stop = offset + _RECORD.size + length
-            if (
-                length > 0
-                and stop <= len(tail)
-                and zlib.crc32(tail[offset + _RECORD.size : stop]) == checksum
-            ):
-                self.damage.append(Damage(start, start + offset, reason))
-                self.position = start + offset
-                return
-
-    def _read_header(self) -> tuple[Header, int]:
-        fixed = os.pread(self._fd, _HEADER.size, 0)
-        if len(fixed) < _HEADER.size or not fixed.startswith(MAGIC):
-            raise InputError(f"{self.path} is not a Tilewright journal: it does not begin as one")
-        _, version, length, checksum = _HEADER.unpack(fixed)
-        if version > VERSION:
-            raise InputError(
-                f"{self.path} is a journal of version {version}; this software reads up to version {VERSION}."
-                " Read it with the newer Tilewright that wrote it."
-            )
-        payload = os.pread(self._fd, length, _HEADER.size)
-        if zlib.crc32(payload) != checksum:
-            raise InputError(f"{self.path}: the header is damaged (its checksum does not fit)")
-        fields: dict[str, Any] = ormsgpack.unpackb(payload)
-        return Header(**fields), _HEADER.size + length
-
-
-def is_journal(path: Path) -> bool:
-    """Say whether a file begins as a journal."""
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+def _lock(path: Path, fd: int) -> bool:
+    """Lock a file; False if somebody else has it."""
+    try:
+        return try_lock(fd, fcntl.LOCK_EX, LOCK_SECONDS)
+    except OSError as error:  # a file system without locks
+        logger.warning("%s cannot be locked (%s): see that only one process writes it", path, error)
+        return True
