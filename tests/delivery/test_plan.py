@@ -81,7 +81,7 @@ def test_what_cannot_be_understood_is_noted_and_costs_nothing_else():
         ("event", {"descriptor": "unknown", "seq_num": 1}),
         ("event", {}),
         ("surprise", {"a": 1}),
-        ("descriptor", {"uid": "d"}),
+        ("descriptor", {"uid": "d", "run_start": "another"}),
         ("stream_datum", {"stream_resource": "none", "descriptor": "none"}),
         ("start", {"uid": "another"}),
     ]
@@ -150,3 +150,136 @@ def test_a_file_that_cannot_be_described_is_kept_as_bytes():
     plan = plan_of_files([None])
     assert plan.streams["primary"].arrays["image"].data_source().structure_family == "bytes"
     assert any("kept as bytes" in note for note in plan.all_notes)
+
+
+def run_with(*documents):
+    return plan_of([START, ("descriptor", descriptor()), *documents])
+
+
+def event(seq_num, **changes):
+    return "event", {
+        "descriptor": "d1",
+        "seq_num": seq_num,
+        "time": 1.0,
+        "data": {"x": float(seq_num)},
+        **changes,
+    }
+
+
+def test_a_stop_of_another_run_does_not_end_this_one():
+    plan = run_with(("stop", {"run_start": "another"}), event(1))
+    assert plan.stop is None
+    assert plan.set_aside == 1
+    assert plan.all_notes == ["a document (stop) set aside: it names another run, 'another'"]
+
+
+def test_a_stop_that_names_no_run_gives_way_to_one_that_does():
+    nameless, own = {"exit_status": "fail"}, {"run_start": "u", "exit_status": "success"}
+    assert run_with(("stop", nameless)).stop == nameless
+    plan = run_with(("stop", nameless), ("stop", own), ("stop", nameless), ("stop", own))
+    assert plan.stop == own
+    assert plan.set_aside == 2
+
+
+def test_documents_of_another_run_make_no_stream():
+    plan = run_with(
+        ("descriptor", descriptor(uid="d9", name="late", run_start="another")), event(1, descriptor="d9")
+    )
+    assert list(plan.streams) == ["primary"]
+    assert plan.set_aside == 2
+
+
+def test_many_documents_set_aside_are_counted_by_the_reason():
+    plan = run_with(*(event(number, descriptor="unheard of") for number in range(1000)))
+    assert plan.set_aside == 1000
+    assert plan.all_notes == [
+        "1000 documents (event) set aside: it names the descriptor 'unheard of', which did not come"
+    ]
+
+
+def test_reasons_without_end_are_bounded():
+    plan = run_with(*((f"name {number}", {}) for number in range(5000)))
+    assert plan.set_aside == 5000
+    assert len(plan.all_notes) <= 1001
+    assert sum(map(len, plan.all_notes)) < 100_000
+
+
+@pytest.mark.parametrize("doc", [None, 5, "text", [], b"bytes"], ids=repr)
+@pytest.mark.parametrize(
+    "name", ["start", "descriptor", "event", "event_page", "stream_datum", "stop", "odd", ""]
+)
+def test_what_is_no_mapping_is_set_aside(name, doc):
+    plan = run_with((name, doc), event(1))
+    assert plan.set_aside == 1
+    assert plan.streams["primary"].rows == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "applied"), [(["a"], ["a"]), (5, None), ([1], None), ("abc", None), (None, None)]
+)
+def test_access_tags_are_names_or_are_not_applied(tags, applied):
+    plan = plan_of([("start", {"uid": "u", "tiled_access_tags": tags})])
+    assert plan.access_tags == applied
+    assert bool(plan.all_notes) == (tags is not None and applied is None)
+
+
+def test_a_run_whose_uid_no_path_holds_has_a_node_of_its_own():
+    plans = [plan_of([("start", {"uid": uid})]) for uid in ("a/b", "a_b", "..", "x" * 300)]
+    assert len({plan.key for plan in plans}) == 4
+    assert [plan.metadata["start"]["uid"] for plan in plans] == ["a/b", "a_b", "..", "x" * 300]
+    assert [bool(plan.all_notes) for plan in plans] == [True, False, True, True]
+
+
+def test_what_the_recorder_says_is_a_note():
+    assert plan_of([START, ("tilewright:note", {"text": "it was so"})]).all_notes == ["it was so"]
+
+
+def test_values_before_a_later_descriptor_are_understood_by_the_earlier_one():
+    """However many documents are read at a time: what is sent again is the same."""
+    keys = {"x": {"dtype": "number", "shape": []}, "y": {"dtype": "number", "shape": []}}
+    documents = [
+        event(1, data={"x": 1.0, "y": 2.0}),
+        ("descriptor", descriptor(uid="d2", data_keys=keys)),
+        event(2, data={"x": 1.0, "y": 2.0}),
+    ]
+    for looks in (False, True):
+        plan = run_with()
+        stream = plan.streams["primary"]
+        for document in documents:
+            plan.consume(*document)
+            if looks:
+                stream.pending()
+        stream.hints, stream._schema = Hints(rejected=True), None
+        found = table(stream)
+        assert found["y"].to_pylist() == [None, 2.0]
+        assert found["rejected"].null_count == 1
+
+
+def test_a_page_of_no_rows_makes_no_table():
+    page = {"descriptor": "d1", "seq_num": [], "time": [], "data": {"x": []}, "timestamps": {"x": []}}
+    plan = run_with(("event_page", page))
+    assert plan.streams["primary"].pending() == []
+
+
+def test_columns_tell_what_their_data_key_is_whatever_it_is_called():
+    keys = {"time": {"dtype": "number", "units": "s"}, "\ud800": {"dtype": "number", "units": "m"}, "odd": 5}
+    (stream,) = plan_of([START, ("descriptor", descriptor(data_keys=keys))]).streams.values()
+    assert {name: described.get("units") for name, described in stream.column_metadata().items()} == {
+        "time_": "s",
+        "k__ud800": "m",
+        "odd": None,
+    }
+    (stream,) = plan_of([START, ("descriptor", descriptor(data_keys=None))]).streams.values()
+    assert stream.column_metadata() == {}
+
+
+def test_a_format_that_fails_costs_its_files_nothing_but_the_array(monkeypatch):
+    def fails(resource, described):
+        raise ZeroDivisionError("a plugin's bug")
+
+    monkeypatch.setattr("tilewright.delivery.plan.open_array", fails)
+    plan = plan_of_files([2, 2])
+    assert plan.streams["primary"].arrays["image"].data_source().structure_family == "bytes"
+    assert any(
+        "ZeroDivisionError: a plugin's bug; its files are kept as bytes" in note for note in plan.all_notes
+    )

@@ -5,8 +5,15 @@ import threading
 import pytest
 
 from tilewright.delivery import target
-from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError, UnreachableError
-from tilewright.errors import FinalError, InputError, TransientError
+from tilewright.delivery.remote import (
+    BusyError,
+    ConflictError,
+    FateUnknownError,
+    KeyRefusedError,
+    NotThereError,
+    UnreachableError,
+)
+from tilewright.errors import FinalError, InputError
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -55,13 +62,13 @@ def remote(answering):
     [
         (0, FateUnknownError),
         (400, FinalError),
-        (401, TransientError),
-        (403, TransientError),
+        (401, KeyRefusedError),
+        (403, KeyRefusedError),
         (404, NotThereError),
         (409, ConflictError),
         (415, FinalError),
         (422, FinalError),
-        (429, TransientError),
+        (429, BusyError),
         (500, FateUnknownError),
         (503, FateUnknownError),
     ],

@@ -153,6 +153,10 @@ def test_closing_leaves_nothing_behind(tmp_path, connect):
         assert _files(process) - files
     server.close()
     server.close()
+    # Threads of AnyIO are told to end and not waited for; idle ones end after 10 s.
+    deadline = time.monotonic() + 12
+    while not set(threading.enumerate()) <= threads and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert set(threading.enumerate()) <= threads
     assert _files(process) <= files
     assert process.net_connections() == sockets

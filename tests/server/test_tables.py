@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tilewright.server.tables import column_array
+from tilewright.tables.wire import ARROW_FILE, encode_rows
 
 BIG = 2**53 + 1
 """The first integer that float64 does not hold."""
@@ -197,3 +199,45 @@ def test_a_plain_client_gets_the_types_it_always_got(client):
     assert frame["n"].dtype == "int64"
     assert frame["x"].dtype == "float64"
     assert isinstance(frame["x"].to_numpy(), np.ndarray)
+
+
+def append(server, key, rows, first_row):
+    """Append as the delivery does; return the status."""
+    return httpx.patch(
+        f"{server.address}/api/v1/table/partition/{key}",
+        params={"partition": "0"},
+        content=encode_rows(rows, first_row),
+        headers={"Authorization": f"Apikey {server.api_key}", "Content-Type": ARROW_FILE},
+    ).status_code
+
+
+def test_rows_that_are_there_are_passed_over(server, client):
+    """A request may come twice, late, or overlap another one."""
+    rows = pa.table({"row": list(range(20)), "list": [[row] for row in range(20)]})
+    client.create_appendable_table(rows.schema, key="once")
+    for first, count in ((0, 5), (0, 5), (3, 7), (10, 10), (0, 20), (5, 1)):
+        assert append(server, "once", rows.slice(first, count), first) == 200
+    assert same(arrow(get(server, "table/full/once")), rows)
+
+
+def test_rows_that_would_leave_a_gap_are_refused(server, client):
+    rows = pa.table({"row": list(range(20))})
+    client.create_appendable_table(rows.schema, key="gap")
+    append(server, "gap", rows.slice(0, 5), 0)
+    assert append(server, "gap", rows.slice(6, 2), 6) == 500
+    assert same(arrow(get(server, "table/full/gap")), rows.slice(0, 5))
+
+
+def test_many_that_append_the_same_rows_at_once(server, client):
+    rows = pa.table({"row": list(range(200))})
+    client.create_appendable_table(rows.schema, key="race")
+    with ThreadPoolExecutor(4) as pool:
+        for first in range(0, 200, 20):
+            list(pool.map(lambda _, at=first: append(server, "race", rows.slice(at, 20), at), range(4)))
+    assert same(arrow(get(server, "table/full/race")), rows)
+
+
+def test_a_dataframe_is_appended_without_its_index(server, client):
+    frame = pd.DataFrame({"row": [1, 2]}, index=[7, 8])
+    client.create_appendable_table(pa.schema([("row", pa.int64())]), key="frame").append_partition(0, frame)
+    assert arrow(get(server, "table/full/frame")).to_pydict() == {"row": [1, 2]}

@@ -1,6 +1,8 @@
 import pyarrow as pa
+import pytest
 
-from tilewright.tables import Hints, schema_for
+from tilewright.tables import Hints, schema_for, usable
+from tilewright.tables.schema import MAX_DIMENSIONS, column_type
 
 KEYS = {
     "count": {"dtype": "integer", "shape": []},
@@ -67,3 +69,45 @@ def test_hints_merge_to_the_wider():
     )
     assert one.merge(two) == Hints({"a": pa.float64(), "b": pa.float32()}, {"c": pa.int8()}, rejected=True)
     assert Hints().merge(one) == one
+
+
+ODD = [
+    None,
+    5,
+    "number",
+    [],
+    {},
+    {"dtype": 5},
+    {"dtype": "array", "shape": 5},
+    {"dtype": "number", "dtype_numpy": "rubbish"},
+]
+
+
+@pytest.mark.parametrize("description", ODD, ids=repr)
+def test_a_data_key_of_odd_description_is_a_text(description):
+    known, reasons = usable({"x": description})
+    assert known == {"x": {"dtype": "string"}}
+    assert list(reasons) == ["x"]
+    assert column_type(description) == pa.string()
+
+
+@pytest.mark.parametrize("data_keys", [None, 5, "x", [], [("x", {})]], ids=repr)
+def test_what_is_no_mapping_has_no_data_keys(data_keys):
+    assert usable(data_keys) == ({}, {})
+
+
+def test_dimensions_have_an_end():
+    shapes = {"deep": [1] * MAX_DIMENSIONS, "deeper": [1] * (MAX_DIMENSIONS + 1)}
+    known, reasons = usable({key: {"dtype": "array", "shape": shape} for key, shape in shapes.items()})
+    assert list(reasons) == ["deeper"]
+    assert schema_for(known, Hints()).arrow.serialize()
+
+
+def test_data_keys_keep_their_type():
+    """An event's data are looked up by them."""
+    known, _ = usable({1: {"dtype": "number"}, "1": {"dtype": "integer"}})
+    columns = schema_for(known, Hints()).columns
+    assert [(column.key, column.name) for column in columns if column.source == "data"] == [
+        (1, "k_1"),
+        ("1", "k_1_"),
+    ]

@@ -107,6 +107,11 @@ REJECTED = [
     ([[1.0]], pa.list_(F8)),
     ({"a": 1}, F8),
     ("\ud800", TEXT),
+    ("a NUL \0 in it", TEXT),
+    ({1, 2}, pa.list_(I8)),
+    (frozenset({1, 2}), pa.list_(I8)),
+    (["\0"], pa.list_(TEXT)),
+    (10**4000, I8),
     (np.array([5]), I8),
     (datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), F8),
     (Unencodable("f", "<f>"), F8),
@@ -115,7 +120,9 @@ REJECTED = [
 
 @pytest.mark.parametrize(("value", "type_"), REJECTED, ids=str)
 def test_what_fits_no_number_is_set_aside_and_costs_nothing_else(value, type_):
-    good = {"string": "good"}.get(str(type_), [1] if pa.types.is_list(type_) else True)
+    good = {"string": "good", "list<item: string>": ["good"]}.get(
+        str(type_), [1] if pa.types.is_list(type_) else True
+    )
     converted = convert([good, value, None], type_)
     assert converted.widened is None
     assert list(converted.rejected) == [1]
@@ -164,3 +171,18 @@ def test_dates_and_durations_are_no_numbers(value):
     converted = convert([value], target)
     assert list(converted.rejected) == [0]
     assert converted.array.to_pylist() == [None]
+
+
+def test_a_column_that_may_not_widen_rejects_what_would_need_it():
+    converted = convert([1, 2.5, 3.0, None], I8, widens=False)
+    assert converted.array.to_pylist() == [1, None, 3, None]
+    assert list(converted.rejected) == [1]
+
+
+def test_a_set_is_no_list_even_among_sets():
+    assert list(convert([{1}, {2}], pa.list_(I8)).rejected) == [0, 1]
+
+
+def test_the_reason_names_what_could_not_be_encoded_by_its_own_type():
+    reason = convert([Unencodable("Motor", "<Motor m1>")], F8).rejected[0]
+    assert reason == "Motor does not fit a column of double: <Motor m1>"

@@ -1,7 +1,21 @@
 """Making the server match the journals: plan, send, check, retry."""
 
-from tilewright.delivery.remote import Remote, Target, target
-from tilewright.delivery.run import Options, Outcome, RunDelivery
-from tilewright.delivery.worker import Status, Worker
+from tilewright.delivery.deliverer import Deliverer, Where
+from tilewright.delivery.remote import Remote
+from tilewright.delivery.run import Outcome, RunDelivery
+from tilewright.delivery.status import Status
+from tilewright.delivery.target import Target, target
+from tilewright.delivery.worker import State, Worker
 
-__all__ = ["Options", "Outcome", "Remote", "RunDelivery", "Status", "Target", "Worker", "target"]
+__all__ = [
+    "Deliverer",
+    "Outcome",
+    "Remote",
+    "RunDelivery",
+    "State",
+    "Status",
+    "Target",
+    "Where",
+    "Worker",
+    "target",
+]

@@ -10,9 +10,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.delivery.remote import ARROW_FILE, ConflictError, FateUnknownError, Path, Remote
+from tilewright.delivery.order import checksum
+from tilewright.delivery.remote import ConflictError, FateUnknownError, Path, Remote
 from tilewright.documents import to_json
 from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema
+from tilewright.tables.wire import ARROW_FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,29 +54,32 @@ class TablePart:
         start = rows - first_row
         while start < table.num_rows:
             batch = table.slice(start, _rows_per_request(table))
-            self._send(remote, batch)
+            self._send(remote, batch, first_row + start)
             start += batch.num_rows
 
     def count(self, remote: Remote) -> int:
         """Return the server's row count."""
         if self.rows is None:
-            rows = remote.count_rows(self.path, self.columns[0])
+            rows = len(self.first_column(remote))
             while self.unsettled:
                 time.sleep(SETTLE_SECONDS)
-                again = remote.count_rows(self.path, self.columns[0])
+                again = len(self.first_column(remote))
                 self.unsettled, rows = again != rows, again
             self.rows = rows
         return self.rows
 
-    def _send(self, remote: Remote, batch: pa.Table) -> None:
-        rows = self.count(remote)
+    def first_column(self, remote: Remote) -> pa.ChunkedArray:
+        """Return the first column as the server has it: `seq_num`, in the first table of a stream."""
+        return remote.read_column(self.path, self.columns[0])
+
+    def _send(self, remote: Remote, batch: pa.Table, first_row: int) -> None:
         self.rows = None
         try:
-            remote.append_rows(self.path, batch.select(self.columns))
+            remote.append_rows(self.path, batch.select(self.columns), first_row)
         except FateUnknownError:
             self.unsettled = True
             raise
-        self.rows = rows + batch.num_rows
+        self.rows = first_row + batch.num_rows
 
 
 @dataclass(slots=True)
@@ -107,7 +112,8 @@ class RemoteTable:
         parts, hints = [], Hints()
         for key, names in split_columns(schema):
             path = (*stream, key)
-            part_schema = Schema(tuple(c for c in schema.columns if c.name in set(names)), ())
+            own = set(names)
+            part_schema = Schema(tuple(c for c in schema.columns if c.name in own), ())
             node = remote.create(
                 path,
                 "table",
@@ -129,18 +135,28 @@ class RemoteTable:
         for part in self.parts:
             part.append(remote, table, first_row)
 
-    def verify(self, remote: Remote, rows: int) -> None:
-        """Read the row counts back.
+    def verify(self, remote: Remote, rows: int, order: int) -> None:
+        """Read back how many rows there are, and their order.
+
+        Parameters
+        ----------
+        rows
+            How many there should be.
+        order
+            The checksum of their `seq_num`; see `order.checksum`.
 
         Raises
         ------
         TableMismatch
-            If one is not `rows`.
+            If it is not so.
         """
-        for part in self.parts:
+        for number, part in enumerate(self.parts):
             part.rows = None
-            if (found := part.count(remote)) != rows:
-                raise TableMismatch(part.path, f"it has {found} rows, the journal {rows}")
+            column = part.first_column(remote)
+            if len(column) != rows:
+                raise TableMismatch(part.path, f"it has {len(column)} rows, the journal {rows}")
+            if number == 0 and checksum(column) != order:
+                raise TableMismatch(part.path, "its rows are not in the journal's order")
 
 
 def split_columns(schema: Schema) -> list[tuple[str, list[str]]]:

@@ -8,51 +8,66 @@ there, deleting what is not there is no error. A failure is a `TransientError` (
 from __future__ import annotations
 
 import base64
-import io
-import json
 import os
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pyarrow as pa
 
-from tilewright.errors import FinalError, InputError, TransientError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tilewright.errors import FinalError, TransientError
+from tilewright.tables.wire import ARROW_FILE, encode_rows
 
 Path = tuple[str, ...]
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-"""Seconds. A server silent for longer is taken for gone; what it was asked is checked, not assumed."""
-ARROW_FILE = "application/vnd.apache.arrow.file"
+SILENCE = "TILEWRIGHT_TIMEOUT"
+"""Environment variable: after how many seconds of silence a server is taken for gone; default 30."""
+CONNECT_SECONDS = 5.0
+SHORTEST_KEY = 4
+"""Characters. A shorter one would be found in words, and is no secret."""
+LONGEST_WAIT = 300.0
+"""Seconds. A server that asks for a longer pause (`Retry-After`) is asked again after this."""
 _SCHEMA_PREFIX = f"data:{ARROW_FILE};base64,"
-_RETRY_STATUSES = frozenset({401, 403, 408, 425, 429})
-"""Refusals that pass: a key is renewed, a rate limit ends. All 5xx pass too."""
+_BUSY_STATUSES = frozenset({408, 425, 429})
+_KEY_STATUSES = frozenset({401, 403})
 
 
 class UnreachableError(TransientError):
     """Nobody answers at the catalog's address."""
 
 
+class BusyError(TransientError):
+    """The server asks for patience, or is not there while something in front of it is; nothing was done."""
+
+    def __init__(self, message: str, pause: float | None) -> None:
+        super().__init__(message)
+        self.pause = pause
+        """Seconds that the server asked to be left alone for; None if it did not say."""
+
+
+class KeyRefusedError(TransientError):
+    """The server does not let this key in; it may have expired, and be renewed."""
+
+
 class FateUnknownError(TransientError):
     """The request may have been carried out: its effect must be read back before it is repeated."""
+
+    def __init__(self, message: str, pause: float | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
+        """As in `BusyError`."""
 
 
 class ConflictError(FinalError):
     """Something else is already where a node was to be created."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Which catalog to deliver to."""
-
-    name: str
-    """What a journal's header records: no key in it."""
-    connect: Callable[[], Remote]
-    """Make a connection; raises nothing, for nothing is sent yet."""
+class NotThereError(FinalError):
+    """There is no such node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +108,17 @@ class Remote:
     """Node of the server below which the catalog's runs lie."""
     owns_client: bool = field(default=True)
     contact: Contact = field(default_factory=Contact)
+    timeout: httpx.Timeout = field(default_factory=lambda: httpx.Timeout(silence(), connect=CONNECT_SECONDS))
+    """A server silent for longer is taken for gone; what it was asked is checked, not assumed."""
 
     def close(self) -> None:
         """Close the connections, unless the client is somebody else's."""
         if self.owns_client:
             self.http.close()
+
+    def renew_key(self, api_key: str) -> None:
+        """Use another key from now on."""
+        self.http.headers["Authorization"] = f"Apikey {api_key}"
 
     def create(
         self,
@@ -158,33 +179,36 @@ class Remote:
         """Replace a data source's structure and parameters, and add the assets it names."""
         self._send("PUT", "data_source", path, body={"data_source": data_source})
 
-    def append_rows(self, path: Path, table: pa.Table) -> None:
-        """Append rows to a table.
+    def append_rows(self, path: Path, table: pa.Table, first_row: int) -> None:
+        """Append rows to a table; the first of them is row `first_row` of it.
 
         Raises
         ------
         FateUnknownError
             If the rows may have arrived.
         """
-        table = table.replace_schema_metadata(_pandas_notes(table.schema))
-        buffer = io.BytesIO()
-        with pa.ipc.new_file(buffer, table.schema) as writer:
-            writer.write_table(table)
         self._send(
             "PATCH",
             "table/partition",
             path,
             params={"partition": "0"},
-            content=buffer.getvalue(),
+            content=encode_rows(table, first_row),
             headers={"Content-Type": ARROW_FILE},
         )
 
-    def count_rows(self, path: Path, column: str) -> int:
-        """Return the number of rows of a table, reading this column alone."""
+    def read_column(self, path: Path, column: str) -> pa.ChunkedArray:
+        """Return one column of a table, in the order of its rows."""
+        return self.read_table(path, [column]).column(column)
+
+    def read_table(self, path: Path, columns: list[str]) -> pa.Table:
+        """Return columns of a table, in the order of its rows."""
         answer = self._send(
-            "GET", "table/full", path, params={"column": column}, headers={"Accept": ARROW_FILE}
+            "GET", "table/full", path, params={"column": columns}, headers={"Accept": ARROW_FILE}
         )
-        return int(pa.ipc.open_file(pa.BufferReader(answer.content)).read_all().num_rows)
+        try:
+            return pa.ipc.open_file(pa.BufferReader(answer.content)).read_all().select(columns)
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise TransientError(f"{self._label(path)}: the answer is no such table: {error}") from error
 
     def delete(self, path: Path) -> None:
         """Delete a node, what is below it and the data the server keeps for it."""
@@ -203,7 +227,7 @@ class Remote:
         route: str,
         path: Path,
         *,
-        params: dict[str, str] | None = None,
+        params: dict[str, Any] | None = None,
         body: Any = None,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
@@ -218,141 +242,83 @@ class Remote:
             json=body,
             content=content,
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=self.timeout,
         )
         try:
             response = self.http.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise UnreachableError(f"{doing}: cannot reach {self.api}: {error}") from error
+            message = f"{doing}: cannot reach {self.api}: {error or type(error).__name__}"
+            raise UnreachableError(self._without_key(message)) from error
         except httpx.TransportError as error:
-            raise FateUnknownError(f"{doing}: the connection broke: {error!r}") from error
+            raise FateUnknownError(self._without_key(f"{doing}: the connection broke: {error!r}")) from error
         except RuntimeError as error:  # a Tiled client that its owner has closed
-            raise TransientError(f"{doing}: {error}") from error
+            raise TransientError(self._without_key(f"{doing}: {error}")) from error
         self.contact.answers += 1
         if not response.is_success:
-            raise _failure(response, doing)
+            raise _failure(response, self._without_key(f"{doing}: {_answered(response)}"))
         return response
 
     def _label(self, path: Path) -> str:
         return "/".join((*self.root, *path)) or "the catalog"
 
-
-def _pandas_notes(schema: pa.Schema) -> dict[bytes, bytes]:
-    """Return what pandas would note in a schema if its columns were Arrow's.
-
-    A stock Tiled server reads rows with `read_pandas`, and by these notes keeps Arrow's types. Without them it makes
-    NumPy's, which have no null: an integer beside one becomes a float, and a NaN beside one becomes null.
-    """
-    columns = [
-        {
-            "name": field.name,
-            "field_name": field.name,
-            "metadata": None,
-            # pandas writes `list<…>[pyarrow]` and does not know it when it reads.
-            "pandas_type": "object" if pa.types.is_nested(field.type) else str(field.type),
-            "numpy_type": "object" if pa.types.is_nested(field.type) else f"{field.type}[pyarrow]",
-        }
-        for field in schema
-    ]
-    creator = {"library": "pyarrow", "version": pa.__version__}
-    notes = {
-        "index_columns": [],
-        "column_indexes": [],
-        "columns": columns,
-        "creator": creator,
-        "pandas_version": "2.0",
-    }
-    return {b"pandas": json.dumps(notes).encode()}
+    def _without_key(self, message: str) -> str:
+        """Take the key out of a message, should the server or a library have put it there."""
+        key = self.http.headers.get("Authorization", "").rpartition(" ")[2]
+        return message.replace(key, "(key)") if len(key) >= SHORTEST_KEY else message
 
 
-class NotThereError(FinalError):
-    """There is no such node."""
+def silence() -> float:
+    """Return after how many seconds of silence a server is taken for gone."""
+    return float(os.environ.get(SILENCE) or 30.0)
 
 
-def _failure(response: httpx.Response, doing: str) -> FinalError | TransientError:
+def _failure(response: httpx.Response, message: str) -> FinalError | TransientError:  # noqa: PLR0911 - one line a case
     """Decide, in this one place, what a refusal means."""
     status = response.status_code
-    message = f"{doing}: the server answered {status}: {_detail(response)}"
     if status == httpx.codes.NOT_FOUND:
         return NotThereError(message)
     if status == httpx.codes.CONFLICT:
         return ConflictError(message)
-    if status in _RETRY_STATUSES or response.is_redirect:
+    if status in _KEY_STATUSES:
+        return KeyRefusedError(f"{message}. The journals are kept until the key is renewed")
+    if status in _BUSY_STATUSES:
+        return BusyError(message, _pause(response))
+    if response.is_redirect:
         return TransientError(message)
     if response.is_server_error:
-        return FateUnknownError(message)
+        return FateUnknownError(message, _pause(response))
     return FinalError(message)
+
+
+def _pause(response: httpx.Response) -> float | None:
+    """Return the seconds of a `Retry-After` header, which has a number or a date (RFC 9110, 10.2.3)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+", value):
+        seconds = float(value)
+    else:
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):  # no such header, or nonsense in it
+            return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _content(response: httpx.Response) -> dict[str, Any]:
     """Return what a response says, if it is Tiled that speaks and not something in between."""
     try:
-        content: dict[str, Any] = response.json()
+        content = response.json()
     except ValueError as error:
         raise TransientError(f"{response.request.url.path}: the answer is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise TransientError(
+            f"{response.request.url.path}: the answer is {type(content).__name__}, not an object"
+        )
     return content
 
 
-def _detail(response: httpx.Response) -> str:
+def _answered(response: httpx.Response) -> str:
     try:
         detail = response.json().get("detail", "")
     except (ValueError, AttributeError):
         detail = response.reason_phrase
-    return str(detail)[:500]
-
-
-def target(where: Any, *, owned: bool = False) -> Target:
-    """Return the target a user named: a URI, a Tiled client, or an embedded server; a target is returned as it is.
-
-    Parameters
-    ----------
-    where
-        Which catalog.
-    owned
-        Whether the connections of a Tiled client are to be closed with ours: nobody else has it.
-
-    Raises
-    ------
-    InputError
-        If it is none of these.
-    """
-    if isinstance(where, Target):
-        return where
-    if hasattr(where, "context") and hasattr(where, "path_parts"):
-        return _client_target(where, owned=owned)
-    if hasattr(where, "directory") and hasattr(where, "uri"):
-        return Target(str(where.directory), _uri_target(where.uri).connect)
-    if isinstance(where, str):
-        return _uri_target(where)
-    raise InputError(
-        f"cannot write to {where!r}: expected the URI of a Tiled server, a Tiled client, or an embedded server"
-    )
-
-
-def _uri_target(uri: str) -> Target:
-    parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise InputError(
-            f"{_without_key(uri)!r} is not the URI of a Tiled server: expected http://… or https://…"
-        )
-    api_key = next(iter(parse_qs(parts.query).get("api_key", [])), None) or os.environ.get("TILED_API_KEY")
-    before, found, after = parts.path.partition("/api/v1")
-    host = parts.netloc.rpartition("@")[2]  # without a password, which goes into no journal and no log
-    api = urlunsplit((parts.scheme, host, before.rstrip("/") + "/api/v1", "", ""))
-    segments = [unquote(segment) for segment in after.split("/") if segment] if found else []
-    root = tuple(segments[1:]) if segments[:1] == ["metadata"] else ()
-    headers = {"Authorization": f"Apikey {api_key}"} if api_key else {}
-    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return Target("/".join((api, *root)), lambda: Remote(httpx.Client(headers=headers, auth=auth), api, root))
-
-
-def _without_key(uri: str) -> str:
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(query="", netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _client_target(client: Any, *, owned: bool) -> Target:
-    api = str(client.context.api_uri).rstrip("/")
-    root = tuple(part for part in client.path_parts if part)
-    http = client.context.http_client
-    return Target("/".join((api, *root)), lambda: Remote(http, api, root, owns_client=owned))
+    return f"the server answered {response.status_code}: {str(detail)[:500]}"

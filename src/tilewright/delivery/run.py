@@ -7,21 +7,21 @@ was delivered in part finds the nodes that are there, asks how many rows they ha
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
+from tilewright.delivery.order import checksum, contradiction
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
-from tilewright.delivery.remote import ConflictError, NotThereError, Path, Remote
+from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError, Path, Remote
 from tilewright.documents import Translator
-from tilewright.errors import FinalError
+from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tilewright.documents import Document
     from tilewright.formats import ExternalArray
     from tilewright.journal import JournalReader
@@ -30,24 +30,13 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 4 << 20
 """How much of the journal is taken at a time; bounds the memory a backlog takes."""
+LATE_SECONDS = 10.0
+"""How long a table is waited for to vanish, after a request to delete it whose fate is not known.
+
+It may be on its way yet, and must not find the table that is made anew in the place of the old one.
+"""
 MAX_REPAIRS = 3
 """How often a run's tables are made anew before the mismatch is reported instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How documents are understood on their way."""
-
-    patches: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
-    spec_to_mimetype: Mapping[str, str] = field(default_factory=dict)
-    translator: Callable[[Options], Any] | None = None
-    """Makes what translates one run's documents; None: `documents.Translator`."""
-
-    def new_translator(self) -> Any:
-        """Return a translator for one run."""
-        if self.translator is not None:
-            return self.translator(self)
-        return Translator(spec_to_mimetype=self.spec_to_mimetype, patches=self.patches)
 
 
 class Outcome(Enum):
@@ -64,6 +53,8 @@ class _Stream:
 
     path: Path
     table: RemoteTable | None = None
+    order: int = 0
+    """Checksum of the `seq_num` of the rows sent; see `order.checksum`."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
     config_updates: int = 0
 
@@ -77,27 +68,36 @@ class RunDelivery:
         Its journal.
     remote
         The catalog.
-    options
-        How documents are understood.
     """
 
-    def __init__(self, reader: JournalReader, remote: Remote, options: Options) -> None:
+    def __init__(self, reader: JournalReader, remote: Remote) -> None:
         self.reader = reader
         self.uid = reader.header.run
         self.level_to = 0
         """Bytes of the journal whose documents the server has."""
         self._remote = remote
-        self._options = options
         self._hints: dict[str, Hints] = {}
         self._repairs = 0
+        self._vanishing: tuple[Path, float] | None = None
+        """A table that somebody may be deleting, and until when, on the monotonic clock."""
         self._problems: dict[str, None] = {}
         """What went wrong with single documents, each once, in order."""
         self._begin()
 
     @property
+    def problems(self) -> list[str]:
+        """What went wrong with single documents or with the whole, one sentence each."""
+        return list(self._problems)
+
+    @property
     def verified(self) -> bool:
         """Whether all that the journal should hold could be read and understood; the counts are checked anyway."""
         return not (self.reader.damage or self._problems or self._plan.set_aside)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each stream, as far as the journal has been read."""
+        return {plan.key: plan.rows for plan in self._plan.streams.values()}
 
     def step(self, *, ended: bool = False) -> Outcome:
         """Send what has come since the last step.
@@ -115,6 +115,7 @@ class RunDelivery:
             If the server refuses the run.
         """
         try:
+            self._see_vanish()
             return self._step(ended=ended)
         except NotThereError as gone:  # somebody deleted a node: the journal has all of it
             self._count_repair(gone)
@@ -132,15 +133,49 @@ class RunDelivery:
         """Start from the first document, as if nothing were known of the server."""
         self.reader.rewind()
         self._plan = RunPlan(self._hints)
-        self._translator = self._options.new_translator()
+        self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
         self._streams: dict[str, _Stream] = {}
         self._created = False
+        self._contradicted = False
+        """Whether the catalog's run is not this journal's, so that it is left as it is."""
+        self._documents = 0
+        self._finished_at = -1
+        """Position in the journal at which the run was finished."""
 
     def _repair(self, mismatch: TableMismatch) -> None:
-        """Remove a table that cannot be made right by appending; the next steps make it anew."""
+        """Remove a table that cannot be made right by appending; the next steps make it anew.
+
+        But not if it has been delivered from another journal in the meantime.
+        """
         self._count_repair(mismatch)
+        if (node := self._remote.get((self._plan.key,))) is not None:
+            self._check_adopted(node.metadata)
+        if self._contradicted:
+            return
         logger.info("Run %s: a table is made anew from the journal: %s", self.uid, mismatch)
-        self._remote.delete(mismatch.path)
+        self._delete(mismatch.path)
+        self._begin()
+
+    def _delete(self, path: Path) -> None:
+        try:
+            self._remote.delete(path)
+        except FateUnknownError:
+            self._vanishing = (path, time.monotonic() + LATE_SECONDS)
+            raise
+        self._vanishing = None
+
+    def _see_vanish(self) -> None:
+        """Go on when the table is gone that was to be deleted; delete it once more if that takes too long."""
+        if self._vanishing is None:
+            return
+        path, deadline = self._vanishing
+        if self._remote.get(path) is not None:
+            if time.monotonic() < deadline:
+                raise TransientError(
+                    f"{'/'.join(path)}: waiting for a request to delete it, which may come late"
+                )
+            self._delete(path)
+        self._vanishing = None
         self._begin()
 
     def _count_repair(self, reason: Exception) -> None:
@@ -149,29 +184,41 @@ class RunDelivery:
             raise FinalError(f"run {self.uid}: made anew {MAX_REPAIRS} times, and still: {reason}")
 
     def _step(self, *, ended: bool) -> Outcome:
+        if self._contradicted:
+            return Outcome.DONE
         unsent = self._has_unsent_rows()  # the last step failed: send before reading on, or memory would grow
         start = self.reader.position
         documents = [] if unsent else self.reader.read(CHUNK_BYTES)
         for document in documents:
             self._take(document)
+        self._documents += len(documents)
         if ended and not documents and not unsent and self.reader.give_up_tail():
             return Outcome.MORE
         if self._plan.uid is None:
-            if ended and not documents and self.reader.damage:
-                raise FinalError(
-                    f"run {self.uid}: its start document cannot be read ({self.reader.damage[0]})"
-                )
-            return Outcome.MORE if documents else Outcome.DONE if ended else Outcome.WAITING
+            return self._without_start(more=bool(documents), ended=ended)
         self._send()
         if unsent or self.reader.position - start >= CHUNK_BYTES // 2:
             return Outcome.MORE
-        self.level_to = self.reader.position
-        if documents:
-            return Outcome.MORE if ended or self._plan.stop is not None else Outcome.WAITING
-        if self._plan.stop is not None or ended:
-            self._finish(interrupted=self._plan.stop is None)
+        return self._conclude(more=bool(documents), ended=ended)
+
+    def _without_start(self, *, more: bool, ended: bool) -> Outcome:
+        if ended and not more and self.reader.damage:
+            raise FinalError(f"run {self.uid}: its start document cannot be read ({self.reader.damage[0]})")
+        return Outcome.MORE if more else Outcome.DONE if ended else Outcome.WAITING
+
+    def _conclude(self, *, more: bool, ended: bool) -> Outcome:
+        """Say what comes next, when all that was read has been sent; finish the run if that is nothing."""
+        if self._contradicted:
             return Outcome.DONE
-        return Outcome.WAITING
+        self.level_to = self.reader.position
+        if more:
+            return Outcome.MORE if ended or self._plan.stop is not None else Outcome.WAITING
+        if self._plan.stop is None and not ended:
+            return Outcome.WAITING
+        if self._finished_at != self.reader.position:
+            self._finish(interrupted=self._plan.stop is None)
+            self._finished_at = self.reader.position
+        return Outcome.DONE
 
     def _take(self, document: Document) -> None:
         try:
@@ -187,18 +234,26 @@ class RunDelivery:
 
     def _send(self) -> None:
         """Bring the server up to the plan. A stream without rows has no table."""
-        run = (self._plan.uid or "",)
+        run = (self._plan.key,)
         if not self._created:
             self._create_run(run)
+        if self._contradicted:
+            return
+        narrow: SchemaTooNarrow | None = None
         for plan in self._plan.streams.values():
             stream = self._streams.get(plan.key) or self._create_stream(run, plan)
             if plan.pending():
-                self._send_rows(stream, plan)
+                try:
+                    self._send_rows(stream, plan)
+                except SchemaTooNarrow as error:  # the run is begun again once, for all streams that need it
+                    narrow = error
             for key, array in plan.arrays.items():
                 self._send_array(stream, key, array)
             if len(plan.config_updates) > stream.config_updates:
                 self._remote.set_metadata(stream.path, {"_config_updates": plan.config_updates})
                 stream.config_updates = len(plan.config_updates)
+        if narrow is not None:
+            raise narrow
 
     def _create_run(self, path: Path) -> None:
         node = self._remote.create(
@@ -208,12 +263,22 @@ class RunDelivery:
             specs=RUN_SPECS,
             access_tags=self._plan.access_tags,
         )
-        if not node.created and node.metadata.get("start") != self._plan.metadata["start"]:
+        if not node.created:
+            self._check_adopted(node.metadata)
+        self._created = True
+
+    def _check_adopted(self, metadata: dict[str, Any]) -> None:
+        """See whether a run that is there already is this journal's."""
+        if metadata.get("start") != self._plan.metadata["start"]:
             raise ConflictError(
                 f"the catalog already has a run {self._plan.uid} whose start document is another;"
                 f" nothing of it was changed, and the journal {self.reader.path} is kept"
             )
-        self._created = True
+        if (found := contradiction(self.reader, metadata)) is not None:
+            problem = f"the catalog has the run with {found}: nothing there was changed"
+            logger.warning("Journal %s: %s", self.reader.path, problem)
+            self._problems[problem] = None
+            self._contradicted = True
 
     def _create_stream(self, run: Path, plan: StreamPlan) -> _Stream:
         path = (*run, plan.key)
@@ -238,13 +303,14 @@ class RunDelivery:
             raise
         if stream.table is None:
             stream.table, learned = RemoteTable.open(
-                self._remote, stream.path, plan.schema, _column_metadata(plan), self._plan.access_tags
+                self._remote, stream.path, plan.schema, plan.column_metadata(), self._plan.access_tags
             )
             if learned != Hints():  # the server's table is wider, from an earlier pass over the same journal
                 self._learn(plan, learned)
                 raise SchemaTooNarrow(learned)
         if table.num_rows:
             stream.table.append(self._remote, table, plan.rows - table.num_rows)
+            stream.order = checksum(table.column("seq_num"), stream.order)
         plan.sent()
 
     def _learn(self, plan: StreamPlan, hints: Hints) -> None:
@@ -268,23 +334,22 @@ class RunDelivery:
             self._problems[f"data key {key!r} could not be registered: {error}"] = None
 
     def _finish(self, *, interrupted: bool) -> None:
-        """Check the counts, write the stop document and the report, and close the live streams."""
+        """Check the rows, write the stop document and the report, and close the live streams."""
         for document in self._translator.finish():
             self._plan.consume(*document)
         self._send()
-        rows = {plan.key: plan.rows for plan in self._plan.streams.values()}
         for key, stream in self._streams.items():
             if stream.table is not None:
-                stream.table.verify(self._remote, rows[key])
-        path = (self._plan.uid or "",)
-        self._remote.set_metadata(path, self._closing_metadata(rows, interrupted=interrupted))
+                stream.table.verify(self._remote, self._plan.streams[key].rows, stream.order)
+        path = (self._plan.key,)
+        self._remote.set_metadata(path, self._closing_metadata(interrupted=interrupted))
         for stream in self._streams.values():
             for part in stream.table.parts if stream.table is not None else ():
                 self._remote.close_stream(part.path)
             self._remote.close_stream(stream.path)
         self._remote.close_stream(path)
 
-    def _closing_metadata(self, rows: dict[str, int], *, interrupted: bool) -> dict[str, Any]:
+    def _closing_metadata(self, *, interrupted: bool) -> dict[str, Any]:
         notes = list(
             dict.fromkeys(
                 [
@@ -298,7 +363,11 @@ class RunDelivery:
         report = {
             "version": version("tilewright"),
             "state": "interrupted" if interrupted else "complete",
-            "rows": rows,
+            "documents": self._documents,
+            "rows": self.rows,
+            "seq_num_crc32": {
+                key: stream.order for key, stream in self._streams.items() if stream.table is not None
+            },
             "verified": self.verified,
         }
         items: dict[str, Any] = {"tilewright": report}
@@ -307,13 +376,3 @@ class RunDelivery:
         if notes:
             items["notes"] = notes
         return items
-
-
-def _column_metadata(plan: StreamPlan) -> dict[str, Any]:
-    """Return the data keys of the table's columns, by column name."""
-    described = plan.metadata.get("data_keys", {})
-    return {
-        column.name: described[column.key]
-        for column in plan.schema.columns
-        if column.source == "data" and column.key in described
-    }

@@ -1,7 +1,7 @@
-"""The delivery worker: a thread that keeps the catalog level with a directory of journals.
+"""The delivery worker: a loop that keeps a catalog level with a directory of journals.
 
-The writer starts one and tells it of each run it records; runs that an earlier process left behind for the
-same catalog are picked up too. Nothing passes between writer and worker but the journals and this notice.
+It runs in a thread of the acquiring process, in a child process, or in `tilewright deliver`: see `deliverer`. It finds
+the journals by looking into the directory; what it is at, it tells as a `State`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,54 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tilewright.delivery.remote import UnreachableError
-from tilewright.delivery.run import Options, Outcome, RunDelivery
-from tilewright.errors import FinalError, InputError, TransientError
-from tilewright.journal import Claim, JournalDirectory, JournalReader
+from tilewright.delivery.announcer import Announcer
+from tilewright.delivery.remote import BusyError, FateUnknownError, KeyRefusedError, UnreachableError
+from tilewright.delivery.run import Outcome, RunDelivery
+from tilewright.errors import FinalError, InputError, SetupError, TransientError
+from tilewright.journal import JournalReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from tilewright.delivery.remote import Remote, Target
+    from tilewright.delivery.remote import Remote
+    from tilewright.delivery.target import Target
+    from tilewright.journal import Claim, JournalDirectory, Tail
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 0.2
-"""Seconds between two looks at the journals: what has gathered in between goes out as one request."""
+"""Seconds between two rounds: what has gathered in between goes out as one request."""
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at the directory for journals that nobody told of."""
+HEADER_SECONDS = 5.0
+"""A journal without a header for longer than this is reported: its writer is not just about to write it."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds to wait after a failure, doubled each time from the first to the last."""
-CLOSE_SECONDS = 5.0
-"""How long `close` waits for the request under way."""
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait after one failure more."""
+
+    delay: float = 0.0
+    until: float = 0.0
+    """When to try again, on the monotonic clock."""
+
+    def fail(self, pause: float | None = None) -> None:
+        """Wait longer than the last time, and at least `pause` seconds."""
+        self.delay = min(LAST_RETRY, 2 * self.delay) or FIRST_RETRY
+        self.until = time.monotonic() + max(self.delay, pause or 0.0)
+
+    def reset(self) -> None:
+        """Try at once, and begin with the shortest wait after the next failure."""
+        self.delay = self.until = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is not yet time."""
+        return time.monotonic() < self.until
 
 
 @dataclass(slots=True)
@@ -39,37 +68,57 @@ class _Run:
 
     path: Path
     uid: str
-    ended: threading.Event = field(default_factory=threading.Event)
-    """Set when nothing more will be written to the journal."""
-    delivered: threading.Event = field(default_factory=threading.Event)
-    """Set when the worker is done with it, well or badly."""
+    tail: Tail | None = None
+    """What of the journal is in the memory of this process."""
+    ended: bool = False
+    """Whether its writer has said that nothing more will come; else the lock on the journal tells."""
     claim: Claim | None = None
     delivery: RunDelivery | None = None
+    claimant: str | None = None
+    """Who else delivers it."""
     trouble: str | None = None
-    """The last failure, until something succeeds again."""
-    delay: float = FIRST_RETRY
-    retry_at: float = 0.0
-    """When to try again, on the monotonic clock."""
+    """The last failure of this run alone, until something succeeds again."""
+    retry: Backoff = field(default_factory=Backoff)
+    level: bool = False
+    """Whether the server had all of it after the last step."""
+    level_at: float = field(default_factory=time.monotonic)
+    """When it last had, on the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What the worker is at."""
+class RunState:
+    """How far one journal is delivered."""
 
-    reachable: bool | None
+    uid: str
+    level_to: int
+    """Bytes of the journal whose documents the server has."""
+    trouble: str | None = None
+    claimant: str | None = None
+    """Who else delivers it; None if the worker does."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a worker is at."""
+
+    reachable: bool | None = None
     """Whether the server answers; None before the first request."""
-    last_error: str | None
+    away: bool = False
+    """Whether it is of no use to wait: nobody answers, or the key is refused."""
+    last_error: str | None = None
     """Why delivery is held up; None while it is not."""
-    waiting: tuple[str, ...]
-    """uids of the runs not yet delivered in full."""
-    failed: dict[str, str]
-    """uid of each run given up in this process, and why; its journal is kept."""
-    waiting_bytes: int
-    """Size of the journals not yet delivered."""
+    runs: dict[str, RunState] = field(default_factory=dict)
+    """The runs under way, by the names of their journals."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """uid of each run given up, and why; its journal is kept."""
+    finished: list[str] = field(default_factory=list)
+    """Names of journals that are delivered and cannot be put aside: their folder does not let them be moved."""
+    idle: bool = False
+    """Whether all there is has been delivered, but for what others deliver."""
 
 
 class Worker:
-    """Delivers the journals of one directory to one catalog, in a daemon thread of its own.
+    """Delivers the journals of one directory to one catalog.
 
     Parameters
     ----------
@@ -77,126 +126,153 @@ class Worker:
         Where the journals lie.
     target
         The catalog.
-    options
-        How documents are understood.
+    report
+        Called with each new state.
+    everything
+        Whether to deliver also what other processes record now. Otherwise these are left to whoever they told.
+    adopt
+        Whether to deliver also what was meant for other catalogs.
     """
 
-    def __init__(self, directory: JournalDirectory, target: Target, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        directory: JournalDirectory,
+        target: Target,
+        report: Callable[[State], None] = lambda _: None,
+        *,
+        everything: bool = False,
+        adopt: bool = False,
+    ) -> None:
         self._directory = directory
         self._target = target
-        self._options = options or Options()
+        self._report = report
+        self._everything = everything
+        self._adopt = adopt
         self._remote: Remote = target.connect()
+        self._announcer = Announcer(target.name)
         self._runs: dict[Path, _Run] = {}
+        self._left_alone: set[Path] = set()
+        """Journals that cannot be read, or whose runs were given up, or that are another's."""
         self._failed: dict[str, str] = {}
+        self._finished: list[str] = []
+        """Names of journals that are delivered and could not be put aside."""
         self._lock = threading.Lock()
+        """Held while `_runs` is changed."""
         self._wake = threading.Event()
         self._closing = False
+        self._finish_by: float | None = None
+        """When to stop at the latest, on the monotonic clock, once nobody is there to watch."""
         self._reachable: bool | None = None
-        self._thread = threading.Thread(target=self._work, name="tilewright-delivery", daemon=True)
-        self._adopt_left_behind()
-        self._thread.start()
+        self._away = False
+        self._trouble: str | None = None
+        """Why nothing at all can be delivered."""
+        self._retry = Backoff()
+        self._look_at = 0.0
+        self._state = State()
 
-    def watch(self, path: Path, uid: str) -> None:
-        """Deliver this journal, which is being written."""
+    def watch(self, path: Path, uid: str, tail: Tail | None = None) -> None:
+        """Deliver this journal, which is being written, here and now."""
         with self._lock:
-            self._runs.setdefault(path, _Run(path, uid)).ended.clear()  # it may be recorded again already
+            run = self._runs.setdefault(path, _Run(path, uid))
+            run.ended, run.tail = False, tail  # it may be recorded again already
+            if run.delivery is not None:
+                run.delivery.reader.tail = tail
+            self._left_alone.discard(path)
         self._wake.set()
 
     def ended(self, path: Path) -> None:
         """Take note that nothing more will be written to this journal."""
         with self._lock:
-            run = self._runs.get(path)
-        if run is not None:
-            run.ended.set()
-            self._wake.set()
-
-    def wait(self, path: Path, timeout: float) -> bool:
-        """Wait until a run is delivered or given up; False if it is not.
-
-        It is not when `timeout` seconds are over, or when the server turns out not to be there.
-        """
-        deadline = time.monotonic() + timeout
-        with self._lock:
-            run = self._runs.get(path)
-        while run is not None and not run.delivered.wait(INTERVAL):
-            if self._reachable is False or time.monotonic() > deadline:
-                return False
-        return True
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the server has all that was written before.
-
-        Runs still being recorded count with what their journals hold now.
-
-        Returns
-        -------
-        False if that is not so within `timeout` seconds, or if a run was given up.
-        """
-        if threading.current_thread() is self._thread:  # the writer was garbage-collected here
-            return False
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._lock:
-            goals = [(run, _size(run.path)) for run in self._runs.values()]
+            if path in self._runs:
+                self._runs[path].ended = True
         self._wake.set()
-        for run, size in goals:
-            while not _level(run, size):
-                if not self._thread.is_alive() or (deadline is not None and time.monotonic() > deadline):
-                    return False
-                time.sleep(INTERVAL / 10)
-        return not self._failed
 
-    def status(self) -> Status:
-        """Return what the worker is at."""
-        with self._lock:
-            runs = list(self._runs.values())
-            failed = dict(self._failed)
-        troubles = [run.trouble for run in runs if run.trouble is not None]
-        size = sum(_size(run.path) for run in runs)
-        uids = tuple(run.uid for run in runs)
-        return Status(self._reachable, troubles[0] if troubles else None, uids, failed, size)
+    def holds(self, path: Path) -> bool:
+        """Say whether a journal is under way here."""
+        return path in self._runs
+
+    def wake(self) -> None:
+        """Look at the journals now."""
+        self._wake.set()
+
+    def renew_key(self, api_key: str) -> None:
+        """Use another key from now on, and try again at once."""
+        self._remote.renew_key(api_key)
+        self._retry.reset()
+        self._wake.set()
 
     def close(self) -> None:
-        """Stop the thread after the request it is at; journals not yet delivered stay for the next time.
-
-        A server that does not answer is waited for a little, and then the thread is left to end by itself.
-        """
+        """Stop after the request under way; journals not yet delivered stay for the next time. From any thread."""
         self._closing = True
         self._wake.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(CLOSE_SECONDS)
 
-    def _adopt_left_behind(self) -> None:
-        """Take over journals for this catalog whose writer is gone."""
-        elsewhere: dict[str, int] = {}
+    def finish(self, seconds: float) -> None:
+        """Stop when nothing more can be done now, and after so many seconds at the latest. From any thread."""
+        self._finish_by = time.monotonic() + seconds
+        self._look_at = 0.0
+        self._wake.set()
+
+    def work(self) -> None:
+        """Deliver until closed."""
+        try:
+            while not (self._closing or self._is_finished()):
+                self._wake.clear()
+                if time.monotonic() >= self._look_at:
+                    self._look()
+                if not self._retry.waiting:
+                    self._deliver()
+                self._tell()
+                self._wake.wait(INTERVAL if self._runs else LOOK_INTERVAL)
+        finally:
+            for run in self._runs.values():
+                self._let_go(run)
+            self._remote.close()
+
+    def _is_finished(self) -> bool:
+        if self._finish_by is None or self._look_at == 0.0:
+            return False
+        stuck = self._trouble is not None or all(
+            run.claimant is not None or run.trouble is not None for run in self._runs.values()
+        )
+        return stuck or time.monotonic() > self._finish_by
+
+    def _look(self) -> None:
+        """Find journals for this catalog: those whose writers are gone, and if asked for those being written too."""
         for path in self._directory.waiting():
-            try:
-                with JournalReader(path) as reader:
-                    header = reader.header
-                left_behind = not self._directory.is_recording(path)
-            except (InputError, OSError) as error:
-                logger.warning("A journal was left alone: %s", error)
+            if path in self._runs or path in self._left_alone:
                 continue
-            if header.catalog not in (None, self._target.name):
-                elsewhere[header.catalog] = elsewhere.get(header.catalog, 0) + 1
-            elif left_behind:
-                run = self._runs[path] = _Run(path, header.run)
-                run.ended.set()
-        for catalog, count in elsewhere.items():
-            logger.info("%d journals in %s wait for the catalog %s", count, self._directory.path, catalog)
+            try:
+                uid = self._uid_of_ours(path)
+                if uid is not None:
+                    with self._lock:
+                        self._runs.setdefault(path, _Run(path, uid))
+            except FileNotFoundError:
+                continue  # delivered by somebody else
+            except (InputError, OSError) as error:
+                self._report_unreadable(path, error)
+        self._look_at = time.monotonic() + (INTERVAL if self._everything else LOOK_INTERVAL)
 
-    def _work(self) -> None:
-        while not self._closing:
-            with self._lock:
-                runs = list(self._runs.values())
-            self._deliver(runs)
-            self._wake.wait(INTERVAL if runs else None)
-            self._wake.clear()
-        for run in self._runs.values():
-            self._let_go(run)
-        self._remote.close()
+    def _uid_of_ours(self, path: Path) -> str | None:
+        """Return the uid of a journal's run; None if the journal is not to be delivered here."""
+        if not self._everything and self._directory.is_recording(path):
+            return None
+        with JournalReader(path) as reader:
+            header = reader.header
+        if self._adopt or header.is_for(self._target.name):
+            return header.run
+        logger.info("Journal %s waits for the catalog %s", path, header.catalog)
+        self._left_alone.add(path)
+        return None
 
-    def _deliver(self, runs: list[_Run]) -> None:
+    def _report_unreadable(self, path: Path, error: Exception) -> None:
+        if time.time() - path.stat().st_mtime > HEADER_SECONDS:
+            logger.warning("A journal was left alone: %s", error)
+            self._left_alone.add(path)
+
+    def _deliver(self) -> None:
         """Bring every run up to its journal, a step of each in turn: none holds up the others."""
+        with self._lock:
+            runs = _one_for_each_uid(self._runs.values())
         while runs:
             unfinished = []
             for run in runs:
@@ -204,71 +280,121 @@ class Worker:
                     return
                 answers = self._remote.contact.answers
                 try:
-                    if time.monotonic() >= run.retry_at and self._bring_up(run):
+                    if not run.retry.waiting and self._bring_up(run):
                         unfinished.append(run)
-                except UnreachableError as error:
-                    self._reachable = False
-                    self._fall_back(run, error)
+                except (UnreachableError, KeyRefusedError, BusyError) as error:
+                    self._reachable = not isinstance(error, UnreachableError)
+                    self._trouble = str(error)
+                    self._away = not isinstance(error, BusyError)
+                    self._retry.fail(getattr(error, "pause", None))
                     return
                 except TransientError as error:
-                    self._fall_back(run, error)
+                    run.trouble = str(error)
+                    run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
                 except FinalError as error:
                     self._give_up(run, str(error))
                 except Exception as error:
                     logger.exception("Delivery of %s failed", run.path)
                     self._give_up(run, repr(error))
                 if self._remote.contact.answers > answers:
-                    self._reachable = True
+                    self._reachable, self._away, self._trouble = True, False, None
+                    self._retry.reset()
             runs = unfinished
 
     def _bring_up(self, run: _Run) -> bool:
         """Take one step; return whether there is more to do at once."""
+        ended = run.ended or not self._is_recording(run)  # before the step: what is read then is all there is
         delivery = self._claimed(run)
         if delivery is None:
             return False
-        outcome = delivery.step(ended=run.ended.is_set())
-        self._recover(run)
-        if outcome is Outcome.DONE:
+        outcome = delivery.step(ended=ended)
+        run.trouble = None
+        run.retry.reset()
+        run.level = outcome is not Outcome.MORE
+        if run.level:
+            run.level_at = time.monotonic()
+        if outcome is Outcome.DONE and ended:
             self._put_aside(run, verified=delivery.verified)
         return outcome is Outcome.MORE
 
+    def _is_recording(self, run: _Run) -> bool:
+        try:
+            return run.tail is not None or self._directory.is_recording(run.path)
+        except FileNotFoundError:
+            return False
+
     def _put_aside(self, run: _Run, *, verified: bool) -> None:
-        """Take a run for done, unless somebody has begun to record it again."""
-        with self._lock:  # against `watch`
-            if not run.ended.is_set() or not self._directory.archive(run.path, verified=verified):
-                return
-            self._runs.pop(run.path, None)
+        """Archive the journal of a run that is complete on the server."""
+        try:
+            tail = None if run.delivery is None else run.delivery.reader.tail
+            archived = self._directory.archive(run.path, verified=verified, tail=tail)
+        except (FileNotFoundError, NotADirectoryError):  # all of it was in memory, or somebody removed it
+            archived = True
+        except SetupError as error:  # nothing is wrong but that it stays where it is
+            logger.warning("%s", error)
+            self._left_alone.add(run.path)
+            self._finished.append(run.path.name)
+            archived = True
+        if not archived:
+            run.ended = False  # it is being recorded again
+            return
         self._let_go(run)
-        run.delivered.set()
+        self._forget(run)
 
     def _claimed(self, run: _Run) -> RunDelivery | None:
-        """Return the run's delivery, or None while somebody else delivers it."""
+        """Return the run's delivery, if nobody else delivers it."""
         if run.delivery is None:
-            if not run.path.exists():  # delivered by somebody else
-                self._forget(run)
-                return None
             run.claim = self._directory.claim(run.path)
-            if run.claim is not None:
-                run.delivery = RunDelivery(JournalReader(run.path), self._remote, self._options)
+            if run.claim is None and run.tail is None:
+                self._note_claimant(run)
+                return None
+            run.claimant = None
+            try:
+                run.delivery = RunDelivery(JournalReader(run.path, run.tail), self._remote)
+            except FileNotFoundError:  # delivered by somebody else, maybe while we took the claim
+                self._let_go(run)
+                self._forget(run)
+            except InputError as error:
+                self._let_go(run)
+                if not self._is_recording(run):
+                    raise FinalError(str(error)) from error
+                # Its first bytes are on their way: to the file, or to the memory that we shall be told of.
         return run.delivery
 
-    def _fall_back(self, run: _Run, error: TransientError) -> None:
-        """Try this run again later; say so once."""
-        if run.trouble is None:
-            logger.warning("Delivery to %s waits, the journals are kept: %s", self._target.name, error)
-        run.trouble = str(error)
-        run.retry_at = time.monotonic() + run.delay
-        run.delay = min(LAST_RETRY, 2 * run.delay)
+    def _note_claimant(self, run: _Run) -> None:
+        if not run.path.exists():  # delivered by them
+            self._forget(run)
+            return
+        claimant = self._directory.claimant(run.path)
+        if claimant is not None and str(claimant) != run.claimant:
+            run.claimant = str(claimant)
+            logger.info("Run %s is delivered by %s", run.uid, claimant)
 
-    def _recover(self, run: _Run) -> None:
-        if run.trouble is not None:
-            logger.warning("Delivery of run %s to %s goes on", run.uid, self._target.name)
-        run.trouble, run.delay = None, FIRST_RETRY
+    def _tell(self) -> None:
+        """Log what has changed for the worse or the better, and report the state."""
+        with self._lock:
+            runs = dict(self._runs)
+        troubles = [run.trouble for run in runs.values() if run.trouble is not None]
+        last_error = self._trouble or (troubles[0] if troubles else None)
+        oldest = min((run.level_at for run in runs.values() if run.delivery is not None), default=None)
+        self._announcer.tell(last_error, 0.0 if oldest is None else time.monotonic() - oldest)
+        state = State(
+            reachable=self._reachable,
+            away=self._away,
+            last_error=last_error,
+            runs={path.name: _state_of(run) for path, run in runs.items()},
+            failed=dict(self._failed),
+            finished=list(self._finished),
+            idle=all(run.claimant is not None or run.level for run in runs.values()),
+        )
+        if state != self._state:
+            self._state = state
+            self._report(state)
 
     def _give_up(self, run: _Run, reason: str) -> None:
         logger.error("Run %s is not delivered; its journal %s is kept: %s", run.uid, run.path, reason)
-        with self._lock:
-            self._failed[run.uid] = reason
+        self._failed[run.uid] = reason
+        self._left_alone.add(run.path)
         self._let_go(run)
         self._forget(run)
 
@@ -282,20 +408,16 @@ class Worker:
     def _forget(self, run: _Run) -> None:
         with self._lock:
             self._runs.pop(run.path, None)
-        run.delivered.set()
 
 
-def _level(run: _Run, size: int) -> bool:
-    """Say whether the server has the first `size` bytes of a journal, and all of one that has ended."""
-    if run.delivered.is_set() or run.ended.is_set():
-        return run.delivered.is_set()
-    delivery = run.delivery
-    return delivery is not None and delivery.level_to >= size
+def _one_for_each_uid(runs: Iterable[_Run]) -> list[_Run]:
+    """Return the first journal of each run: where there are two, the second is held against what the first becomes."""
+    first: dict[str, _Run] = {}
+    for run in runs:
+        first.setdefault(run.uid, run)
+    return list(first.values())
 
 
-def _size(path: Path) -> int:
-    """Return a file's size; 0 for one that has been delivered meanwhile."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _state_of(run: _Run) -> RunState:
+    level_to = run.delivery.level_to if run.delivery is not None else 0
+    return RunState(run.uid, level_to, run.trouble, run.claimant)

@@ -15,17 +15,19 @@ import pyarrow.parquet as pq
 from tiled.media_type_registration import default_deserialization_registry
 from tiled.media_type_registration import default_serialization_registry as tiled_registry
 
+from tilewright.tables.wire import ARROW_FILE, FIRST_ROW
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ARROW = "application/vnd.apache.arrow.file"
 PARQUET = "application/x-parquet"
 TEXTS = ("application/json", "application/json-seq", "text/csv", "text/plain", "text/html")
 """Forms that show a list as `[1, 2]`."""
 
 _HERE = "tilewright.server.serialization"
 MEDIA_TYPES = {
-    "table": {ARROW: f"{_HERE}:arrow", PARQUET: f"{_HERE}:parquet"} | dict.fromkeys(TEXTS, f"{_HERE}:text")
+    "table": {ARROW_FILE: f"{_HERE}:arrow", PARQUET: f"{_HERE}:parquet"}
+    | dict.fromkeys(TEXTS, f"{_HERE}:text")
 }
 """What stands under `media_types` in Tiled's configuration."""
 
@@ -35,7 +37,7 @@ def register() -> None:
 
     Tiled's configuration has no place for this, so it is the registry's default that changes.
     """
-    default_deserialization_registry.register("table", ARROW, from_arrow)
+    default_deserialization_registry.register("table", ARROW_FILE, from_arrow)
 
 
 def arrow(_mimetype: str, frame: pd.DataFrame, _metadata: Mapping[str, Any]) -> memoryview:
@@ -65,12 +67,17 @@ def from_arrow(buffer: bytes) -> pd.DataFrame:
     """Return the frame that a client sent as an Arrow file, every integer and every null as it was.
 
     Tiled's own goes through NumPy, where an integer column with nulls turns to float64. Lists are NumPy arrays, as
-    in Tiled's, for what it writes to Parquet; a null among a list's floats is NaN.
+    in Tiled's, for what it writes to Parquet; a null among a list's floats is NaN. If the client said which row of
+    the table the first one is, `frame.attrs` has it as `FIRST_ROW`.
     """
-    frame: pd.DataFrame = pa.ipc.open_file(buffer).read_pandas(
+    file = pa.ipc.open_file(buffer)
+    frame: pd.DataFrame = file.read_pandas(
         types_mapper=lambda kind: None if pa.types.is_nested(kind) else pd.ArrowDtype(kind),
         integer_object_nulls=True,
     )
+    first_row = (file.schema.metadata or {}).get(FIRST_ROW.encode())
+    if first_row is not None:
+        frame.attrs[FIRST_ROW] = int(first_row)
     return frame
 
 

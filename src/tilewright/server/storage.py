@@ -10,6 +10,7 @@ the server dies of a segmentation fault. Here each use has a connection of its o
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tiled.storage import EmbeddedSQLStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class ExclusiveConnection:
@@ -51,7 +52,7 @@ class TableStorage(EmbeddedSQLStorage):
     to either. So whoever may write waits for its turn; a reader waits only in SQLite.
     """
 
-    _writing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _writing: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     @cached_property
@@ -75,6 +76,12 @@ class TableStorage(EmbeddedSQLStorage):
         except BaseException:
             self._writing.release()
             raise
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep all other writers out for several uses by this thread."""
+        with self._writing:
+            yield
 
     def connect_for_reading(self) -> Any:
         """Return a connection that is used for reading only; in DuckDB it waits for nobody."""

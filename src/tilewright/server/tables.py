@@ -18,6 +18,7 @@ from tiled.adapters.ragged import RaggedAdapter
 from tiled.adapters.sql import SQLAdapter, arrow_schema_to_create_table
 
 from tilewright.server.storage import TableStorage
+from tilewright.tables.wire import FIRST_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,20 +47,57 @@ class TableAdapter(SQLAdapter):
         return _to_pandas(self._rows(fields, partition))
 
     def append_partition(self, partition: int, data: Any) -> None:
-        """Add rows at the end of a partition.
+        """Add rows at the end of a partition, those that are not there yet.
 
         Tiled calls it with the DataFrame that `tilewright.server.serialization.from_arrow` makes, and turns that
-        into a table with a null for each NaN of a list; here NaN stays NaN.
+        into a table with a null for each NaN of a list; here NaN stays NaN. If the client said which row of the
+        table the first one is, rows that the table has are passed over: a request that comes twice, or after its
+        client gave it up and sent it again, changes nothing.
+
+        Raises
+        ------
+        ValueError
+            If there are rows missing before the first one.
         """
         if isinstance(data, pd.DataFrame):
+            first_row = data.attrs.get(FIRST_ROW)
             data = _to_arrow(data, self.structure().arrow_schema_decoded)
+        else:
+            first_row = None
+        if first_row is not None and isinstance(self.storage, TableStorage):
+            self._append_from(first_row, partition, data)
+        else:
+            self._append(partition, data)
+
+    def _append(self, partition: int, rows: pa.Table) -> None:
         try:
-            super().append_partition(partition, data)
+            super().append_partition(partition, rows)
         except DatabaseError:
             if self._is_there():
                 raise
             self._create()
-            super().append_partition(partition, data)
+            super().append_partition(partition, rows)
+
+    def _append_from(self, first_row: int, partition: int, rows: pa.Table) -> None:
+        """Append in the turn in which the rows were counted: nobody appends in between."""
+        with self.storage.turn():
+            there = self._count()
+            if there < first_row:
+                raise ValueError(f"the table has {there} rows, and row {first_row} was to follow them")
+            missing = rows.slice(there - first_row)
+            if missing.num_rows:
+                self._append(partition, missing)
+
+    def _count(self) -> int:
+        query = f'SELECT COUNT(*) FROM "{self.table_name}" WHERE _dataset_id = {int(self.dataset_id)}'  # noqa: S608 (a name Tiled checked)
+        try:
+            with closing(self._connect()) as connection, connection.cursor() as cursor:
+                cursor.execute(query)
+                return int(cursor.fetchone()[0])
+        except DatabaseError:
+            if self._is_there():
+                raise
+            return 0
 
     def __getitem__(self, key: str) -> ArrayAdapter | RaggedAdapter:
         """Return one column as an array; see `column_array` for what becomes of nulls and lists."""
@@ -130,7 +168,7 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    table = pa.Table.from_pandas(frame)
+    table = pa.Table.from_pandas(frame, preserve_index=False)  # Tiled's client sends it as one more column
     for index, name in enumerate(table.column_names):
         kind = schema.field(name).type
         if _is_list(kind):

@@ -1,6 +1,6 @@
 """Descriptor to Arrow schema, events to Arrow tables: pure, and exact."""
 
-from tilewright.tables.batch import Page, SchemaTooNarrow, build, check_page, page_of, rows_of
+from tilewright.tables.batch import Page, SchemaTooNarrow, build, page_of, rows_of, sound_page
 from tilewright.tables.names import REJECTED, SEQ_NUM, TABLE, TIME, TIMESTAMP_PREFIX, column_names
 from tilewright.tables.schema import MAX_COLUMNS, Column, Hints, Schema, arrow_type, schema_for, usable
 
@@ -18,10 +18,10 @@ __all__ = [
     "SchemaTooNarrow",
     "arrow_type",
     "build",
-    "check_page",
     "column_names",
     "page_of",
     "rows_of",
     "schema_for",
+    "sound_page",
     "usable",
 ]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tilewright.documents import Distinct, quoted
+from tilewright.documents.names import NOT_IN_A_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,38 +25,31 @@ RESERVED = (SEQ_NUM, TIME, REJECTED, TABLE)
 
 _MAX_BYTES = 63 - len(TIMESTAMP_PREFIX) - len("_9999")
 """PostgreSQL's limit for an identifier, less the timestamp column's prefix and a suffix against collisions."""
-_FORBIDDEN = re.compile(r"""['"`;\\%()=+/\x00-\x1f\x7f-\x9f\u2028\u2029]|--|/\*|\*/""")
-"""What Tiled refuses in a column name (`tiled.adapters.sql`), the path separator and control characters."""
+_FORBIDDEN = re.compile(rf"""['"`;()=+{NOT_IN_A_PATH}]|--|/\*|\*/""")
+"""What Tiled refuses in a column name (`tiled.adapters.sql`), and what a path cannot hold: a column is a node too."""
 
 
-def column_names(data_keys: Iterable[str]) -> dict[str, str]:
-    """Return the column name of each data key, in the given order.
+def column_names(data_keys: Iterable[Any]) -> dict[Any, str]:
+    """Return the column name of each data key, in the given order. A data key should be a string, but may be anything.
 
     >>> column_names(["det", "time", "A", "a", "1st", "x/y"])
     {'det': 'det', 'time': 'time_', 'A': 'A', 'a': 'a_', '1st': 'k_1st', 'x/y': 'x_y'}
     """
-    taken = set(RESERVED)
-    names: dict[str, str] = {}
-    for key in data_keys:
-        name = _free(_legal(key), taken)
-        taken.update(_folded(name))
-        names[key] = name
-    return names
+    names = Distinct(RESERVED, _folded)
+    return {key: names.claim(_legal(key)) for key in data_keys}
 
 
-def _legal(key: str) -> str:
-    name = _FORBIDDEN.sub("_", key.encode("utf-8", "backslashreplace").decode())
+def _legal(key: Any) -> str:
+    text = key if isinstance(key, str) else quoted(key)
+    name = _FORBIDDEN.sub("_", text.encode("utf-8", "backslashreplace").decode())
     if not re.match(r"[a-zA-Z]", name):
         name = f"k_{name}"
+    if len(name.lower().encode()) > len(name.encode()):  # a capital İ, say: stores keep the lower case
+        name = name.lower()
     if len(name.encode()) > _MAX_BYTES:
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         name = name.encode()[: _MAX_BYTES - 10].decode("utf-8", "ignore") + "_" + digest
     return name
-
-
-def _free(name: str, taken: set[str]) -> str:
-    candidates = chain((name, f"{name}_"), (f"{name}_{number}" for number in count(2)))
-    return next(free for free in candidates if taken.isdisjoint(_folded(free)))
 
 
 def _folded(name: str) -> tuple[str, str]:

@@ -6,21 +6,21 @@ then, only when some value fitted no column, `rejected`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
-from tilewright.documents import is_external, numpy_dtype, shape
+from tilewright.documents import is_external, numpy_dtype, quoted, shape
 from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
 from tilewright.tables.values import FLOAT, INT, wider
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 MAX_COLUMNS = 1024
 """Columns of one table; a wider stream is split over `internal_0`, `internal_1`, …"""
+MAX_DIMENSIONS = 32
+"""Of an array in an event: Arrow writes lists nested up to 64 deep, and NumPy's own limit was 32 for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,14 @@ class Column:
     name: str
     source: str
     """`data` or `timestamps`; empty for `seq_num`, `time` and `rejected`."""
-    key: str
-    """The data key in that part of the event, or the column's own name."""
+    key: Any
+    """The data key in that part of the event (a string in a sound document), or the column's own name."""
     type: pa.DataType
+
+    @property
+    def widens(self) -> bool:
+        """Whether it may take a wider type for a value that does not fit. What numbers the events stays an integer."""
+        return self.name != SEQ_NUM
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Hints:
 
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
     """Type of a column by its name, where it is wider than the descriptor says."""
-    extra_keys: Mapping[str, pa.DataType] = field(default_factory=dict)
+    extra_keys: Mapping[Any, pa.DataType] = field(default_factory=dict)
     """Type of each data key that has a column though the first descriptor does not say so: external ones whose
     values came in the events after all (`filled`), and those of later descriptors."""
     rejected: bool = False
@@ -60,7 +65,7 @@ class Schema:
     """The columns of one stream's table."""
 
     columns: tuple[Column, ...]
-    renamed: tuple[tuple[str, str], ...]
+    renamed: tuple[tuple[Any, str], ...]
     """Data keys whose column has another name: (key, name)."""
 
     @property
@@ -69,7 +74,7 @@ class Schema:
         return pa.schema([pa.field(column.name, column.type) for column in self.columns])
 
     @property
-    def keys(self) -> frozenset[str]:
+    def keys(self) -> frozenset[Any]:
         """The data keys that have a column."""
         return frozenset(column.key for column in self.columns if column.source == "data")
 
@@ -92,7 +97,7 @@ class Schema:
         return Hints(types, rejected=REJECTED in existing.names and REJECTED not in ours)
 
 
-def schema_for(data_keys: Mapping[str, Mapping[str, Any]], hints: Hints) -> Schema:
+def schema_for(data_keys: Mapping[Any, Mapping[str, Any]], hints: Hints) -> Schema:
     """Return the schema of a stream with these data keys.
 
     Parameters
@@ -130,12 +135,20 @@ def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
     scalar = _scalar_type(spec)
     if spec.get("dtype") != "array":
         return scalar
-    for _ in range(max(1, len(shape(spec)))):
+    dimensions = max(1, len(shape(spec)))
+    if dimensions > MAX_DIMENSIONS:
+        raise InputError(f"its shape has {dimensions} dimensions; a table takes up to {MAX_DIMENSIONS}")
+    for _ in range(dimensions):
         scalar = pa.list_(scalar)
     return scalar
 
 
-def usable(data_keys: Mapping[Any, Any]) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+def column_type(spec: Any) -> pa.DataType:
+    """Return the type of a data key's column, whatever its description is; text if that is of no known type."""
+    return _type_and_reason(spec)[0]
+
+
+def usable(data_keys: Any) -> tuple[dict[Any, Mapping[str, Any]], dict[Any, str]]:
     """Return data keys that `schema_for` takes, and why some had to be changed.
 
     One whose description is of no known type is taken for text: its values end as rejected, word for word.
@@ -143,17 +156,24 @@ def usable(data_keys: Mapping[Any, Any]) -> tuple[dict[str, Mapping[str, Any]], 
     >>> usable({"x": {"dtype": "number"}, "y": {"dtype": "rubbish"}})[0]
     {'x': {'dtype': 'number'}, 'y': {'dtype': 'string'}}
     """
-    known: dict[str, Mapping[str, Any]] = {}
-    reasons: dict[str, str] = {}
-    for key, spec in data_keys.items():
-        try:
-            if not is_external(spec):
-                arrow_type(spec)
-            known[str(key)] = spec
-        except (InputError, TypeError, ValueError, AttributeError, KeyError) as error:
-            known[str(key)] = {"dtype": "string"}
-            reasons[str(key)] = str(error)
+    known: dict[Any, Mapping[str, Any]] = {}
+    reasons: dict[Any, str] = {}
+    for key, spec in data_keys.items() if isinstance(data_keys, Mapping) else ():
+        _, reason = (None, None) if is_external(spec) else _type_and_reason(spec)
+        known[key] = spec if reason is None else {"dtype": "string"}
+        if reason is not None:
+            reasons[key] = reason
     return known, reasons
+
+
+def _type_and_reason(spec: Any) -> tuple[pa.DataType, str | None]:
+    """Return the type of a column, and, if it is text for want of a better, why."""
+    if not isinstance(spec, Mapping):
+        return pa.string(), f"its description is {quoted(spec)}"
+    try:
+        return arrow_type(spec), None
+    except (InputError, pa.ArrowException) as error:
+        return pa.string(), str(error)
 
 
 def _scalar_type(spec: Mapping[str, Any]) -> pa.DataType:

@@ -8,7 +8,7 @@ What "wider" means, and that nothing is ever rounded or turned into text to fit:
     bool ─▶ int64 ─▶ float64        an int that float64 cannot hold exactly fits no type
     int8 … int64, uint8 … uint64    a narrower one widens to int64
     float32 ─▶ float64
-    string                          takes strings only
+    string                          takes strings only, and none with a NUL, which PostgreSQL does not take
     list<T>                         widens as T does
 """
 
@@ -22,6 +22,8 @@ import numpy as np
 import pandas as pd  # noqa: F401 - Arrow imports it at its first use: that must not be in mid-run, nor at exit
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from tilewright.documents import Unencodable, is_text, quoted
 
 _INT64_RANGE = range(-(1 << 63), 1 << 63)
 _TEMPORAL = (np.datetime64, np.timedelta64)
@@ -40,8 +42,8 @@ class Converted:
     """Position of each value that fits no number (null in the array), and why."""
 
 
-def convert(values: list[Any], target: pa.DataType) -> Converted:
-    """Make a column of `target` type of `values`; None is null.
+def convert(values: list[Any], target: pa.DataType, *, widens: bool = True) -> Converted:
+    """Make a column of `target` type of `values`; None is null. If it may not widen, what needs that is rejected.
 
     >>> convert([1, None, 3], INT).array.to_pylist()
     [1, None, 3]
@@ -53,7 +55,12 @@ def convert(values: list[Any], target: pa.DataType) -> Converted:
     array = _infer(values)
     if array is not None and (exact := _cast(array, target)) is not None:
         return Converted(exact)
-    return _convert_each(values, target)
+    return _convert_each(values, target, widens=widens)
+
+
+def kind_of(value: Any) -> str:
+    """Return the name of a value's type, or of the type of what could not be encoded."""
+    return value.type_name if isinstance(value, Unencodable) else type(value).__name__
 
 
 def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -79,9 +86,14 @@ def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 def _infer(values: list[Any]) -> pa.Array | None:
     """Let Arrow look at the values. It decides by all of them, and refuses mixtures with text."""
     try:
-        return pa.array(values)
+        array = pa.array(values)
     except (pa.ArrowException, OverflowError, ValueError, TypeError):
         return None
+    if pa.types.is_list(array.type) and any(isinstance(value, set) for value in values):  # taken for lists
+        return None
+    if pa.types.is_string(_innermost(array.type)) and _has_nul(array):
+        return None
+    return array
 
 
 def _cast(array: pa.Array, target: pa.DataType) -> pa.Array | None:
@@ -114,6 +126,12 @@ def _same(one: pa.Array, other: pa.Array) -> bool:
     return bool(equal) and one.null_count == other.null_count
 
 
+def _has_nul(array: pa.Array) -> bool:
+    while pa.types.is_list(array.type):
+        array = array.flatten()
+    return bool(pc.any(pc.match_substring(array, "\0")).as_py())
+
+
 def _innermost(type_: pa.DataType) -> pa.DataType:
     while pa.types.is_list(type_):
         type_ = type_.value_type
@@ -124,16 +142,14 @@ def _is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_boolean(type_) or pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
 
-def _convert_each(values: list[Any], target: pa.DataType) -> Converted:
+def _convert_each(values: list[Any], target: pa.DataType, *, widens: bool) -> Converted:
     """Judge value by value: the slow path, for the batch that holds an odd one."""
     needed, rejected, plain = target, {}, []
     for position, value in enumerate(values):
         simple = _simple(value)
         fitting = _type_for(simple, needed)
-        if fitting is None:
-            rejected[position] = (
-                f"{type(value).__name__} does not fit a column of {target}: {_shorten(value)}"
-            )
+        if fitting is None or not (widens or fitting.equals(target)):
+            rejected[position] = f"{kind_of(value)} does not fit a column of {target}: {quoted(value, 60)}"
             simple = None
         else:
             needed = fitting
@@ -170,7 +186,7 @@ def _type_for(value: Any, target: pa.DataType) -> pa.DataType | None:
     if pa.types.is_list(target):
         return _list_type_for(value, target)
     if pa.types.is_string(target):
-        return target if _is_text(value) else None
+        return target if is_text(value) and "\0" not in value else None
     if isinstance(value, (bool, np.bool_)):
         return target
     if isinstance(value, numbers.Integral):
@@ -226,18 +242,3 @@ def _holds_int(value: int, type_: pa.DataType) -> bool:
 def _int_range(type_: pa.DataType) -> tuple[int, int]:
     info = np.iinfo(type_.to_pandas_dtype())
     return int(info.min), int(info.max)
-
-
-def _is_text(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _shorten(value: Any, length: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,187 @@
+"""The delivery in a process of its own: what it survives, what it leaves, and what it costs the caller."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from tilewright import TiledWriter, open_catalog, serve
+from tilewright.testing.documents import run_of, simple_run
+from tilewright.testing.expected import compare_runs
+
+
+def write(writer, documents):
+    for name, doc in documents:
+        writer(name, doc)
+
+
+def assert_readable(catalog, documents):
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def children(pid=None):
+    found = psutil.Process(pid).children()
+    return [child for child in found if "tilewright.delivery.child" in " ".join(child.cmdline())]
+
+
+def until(true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def writer(server, journal):
+    with TiledWriter(server.uri, journal=journal, deliver="process", strict=True) as writer:
+        yield writer
+
+
+@pytest.fixture
+def whole(server):
+    with open_catalog(server.uri) as catalog:
+        yield catalog
+
+
+def test_runs_are_readable_when_stop_returns_and_nothing_is_left(server, journal, whole, caplog):
+    with TiledWriter(server.uri, journal=journal, deliver="process", strict=True) as writer:
+        for number in range(3):
+            documents = simple_run(events=20, scan_id=number)
+            write(writer, documents)
+            assert_readable(whole, documents)
+        assert writer.status().waiting == ()
+        assert writer.status().reachable
+        (child,) = children()
+        assert os.getpgid(child.pid) != os.getpgid(0)  # Ctrl-C is not for it
+    assert not child.is_running()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_rows_are_visible_while_the_run_goes_on(writer, whole):
+    documents = run_of({"row": list(range(30))})
+    write(writer, documents[:20])
+    assert writer.flush(20)
+    assert len(whole[documents[0][1]["uid"]].table()) == 18
+    assert writer.status().waiting_documents == 0
+    write(writer, documents[20:])
+    assert_readable(whole, documents)
+
+
+def test_a_killed_deliverer_is_replaced(writer, whole, caplog):
+    documents = run_of({"row": list(range(30))})
+    write(writer, documents[:20])
+    assert writer.flush(20)
+    (child,) = children()
+    child.kill()
+    write(writer, documents[20:])
+    assert_readable(whole, documents)
+    until(lambda: "another one is started" in caplog.text)
+    (other,) = children()
+    assert other.pid != child.pid
+
+
+def test_the_log_of_the_deliverer_reaches_the_users(journal, caplog):
+    with TiledWriter("http://127.0.0.1:9?api_key=secret", journal=journal, deliver="process") as writer:
+        write(writer, simple_run())
+        until(lambda: writer.status().reachable is False)
+        assert "cannot reach" in writer.status().last_error
+        assert not writer.flush(0.5)
+        assert not writer.close(timeout=1)
+    assert caplog.text.count("waits, the journals are kept") == 1
+    assert "secret" not in caplog.text
+
+
+def test_delivery_begins_when_the_server_comes(tmp_path, journal, caplog):
+    documents = simple_run(events=20)
+    with serve(tmp_path / "data", announce=False, api_key="key") as first:
+        port = first.port
+    with TiledWriter(
+        f"http://127.0.0.1:{port}?api_key=key", journal=journal, deliver="process", on_stop="return"
+    ) as writer:
+        write(writer, documents)
+        until(lambda: writer.status().reachable is False)
+        with serve(tmp_path / "data", announce=False, api_key="key", port=port) as server:
+            assert writer.flush(30)
+            with open_catalog(server.uri) as catalog:
+                assert_readable(catalog, documents)
+    assert "goes on" in caplog.text
+
+
+def test_an_expired_key_is_renewed(tmp_path, journal, caplog):
+    documents = simple_run(events=20)
+    with serve(tmp_path / "data", announce=False, api_key="good") as server:
+        uri = server.uri.partition("?")[0]
+        with TiledWriter(
+            f"{uri}?api_key=k3y0ld", journal=journal, deliver="process", on_stop="return"
+        ) as writer:
+            write(writer, documents)
+            until(lambda: writer.status().last_error is not None)
+            assert writer.status().reachable
+            assert "answered 401" in writer.status().last_error
+            assert list(journal.glob("*.twj"))
+            writer.renew_key("good")
+            assert writer.flush(20)
+            with open_catalog(server.uri) as catalog:
+                assert_readable(catalog, documents)
+    assert "k3y0ld" not in caplog.text
+
+
+@pytest.mark.parametrize("parts", [1, 2], ids=["killed in mid-run", "killed after stop"])
+def test_a_deliverer_outlives_its_writer_to_deliver_what_there_is(server, journal, whole, parts):
+    documents = run_of({"row": list(range(40))})
+    code = f"""
+    import os, pickle, signal, sys
+    from tilewright import TiledWriter
+    writer = TiledWriter({server.uri!r}, journal={str(journal)!r}, deliver="process", on_stop="return")
+    documents = pickle.loads(bytes.fromhex(sys.stdin.read()))
+    for document in documents:
+        writer(*document)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    import pickle
+
+    given = documents if parts == 2 else documents[:25]
+    script = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        input=pickle.dumps(given).hex(),
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert script.returncode == -signal.SIGKILL
+    until(lambda: not list(journal.glob("*.twj")), seconds=30)
+    assert_readable(whole, given)
+    state = whole[documents[0][1]["uid"]].metadata["tilewright"]["state"]
+    assert state == ("complete" if parts == 2 else "interrupted")
+
+
+def test_a_client_whose_credentials_cannot_be_told_has_a_thread(catalog, journal):
+    catalog.context.http_client.auth = lambda request: request
+    try:
+        with TiledWriter(catalog, journal=journal, deliver="process", strict=True) as writer:
+            documents = simple_run(events=3)
+            write(writer, documents)
+            assert children() == []
+            assert_readable(catalog, documents)
+    finally:
+        catalog.context.http_client.auth = None
+
+
+def test_a_deliverer_that_cannot_live_gives_way_to_a_thread(server, journal, whole, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with TiledWriter(server.uri, journal=journal, deliver="process", strict=True) as writer:
+        documents = simple_run(events=3)
+        write(writer, documents)
+        assert_readable(whole, documents)
+        assert "this one delivers instead" in caplog.text
