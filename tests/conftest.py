@@ -30,6 +30,8 @@ def _journals(tmp_path_factory):
         directory = tmp_path_factory.mktemp("journals")
         patch.setenv("TILEWRIGHT_JOURNAL", str(directory / "shared"))
         patch.delenv("TILEWRIGHT_CATALOG", raising=False)
+        # A process for each writer would take most of the tests' time.
+        patch.setenv("TILEWRIGHT_DELIVER", "thread")
         yield directory
 
 

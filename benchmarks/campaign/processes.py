@@ -1,0 +1,178 @@
+"""The processes of a trial, each a real one that can be killed: the server, the acquisition, the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+
+if TYPE_CHECKING:
+    from campaign.plan import Trial
+
+KEY = "campaign"
+PORTS = range(20_000, 30_000)
+"""Below those that the system gives to clients: nobody takes a server's port while it is restarted."""
+START_SECONDS = 60.0
+SILENCE_SECONDS = "2.5"
+"""After which a writer takes a server for gone: its default would make a trial last half a minute."""
+ENVIRONMENT = {
+    "TILEWRIGHT_TIMEOUT": SILENCE_SECONDS,
+    # The campaign measures writers, not what a library asks the network at its start.
+    "TILED_RETRY_TIMEOUT": os.environ.get("TILED_RETRY_TIMEOUT", "45.0"),
+}
+COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+
+
+class Server:
+    """A Tiled server on a directory, in a process of its own, always at the same port."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._port = _free_port()
+        self._process = self._start()
+
+    @property
+    def uri(self) -> str:
+        """The server's, with its key."""
+        return f"http://127.0.0.1:{self._port}/api/v1?api_key={KEY}"
+
+    def kill(self) -> None:
+        """Kill it at this instant."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start it again on the same directory."""
+        self._process = self._start()
+
+    def close(self) -> None:
+        """End it in order."""
+        self._process.terminate()
+        try:
+            self._process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [*COMMAND, "serve", str(self.directory), "--port", str(self._port), "--api-key", KEY]
+        with (self.directory.parent / "server.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise RuntimeError(
+                    f"the server on {self.directory} did not come up: see server.log beside it"
+                )
+            time.sleep(0.05)
+        return process
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(self.uri, timeout=2.0, follow_redirects=True).is_success
+        return False
+
+
+def _free_port() -> int:
+    while True:
+        port = SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+class Acquisition:
+    """The process that gives a writer the documents of a trial."""
+
+    def __init__(self, trial: Trial, uri: str, folder: Path) -> None:
+        task = {
+            "seed": trial.seed,
+            "size": {"events": trial.size.events, "runs": trial.size.runs, "plain": trial.size.plain},
+            "pace": trial.pace,
+            "deliver": trial.deliver,
+            "on_stop": trial.on_stop,
+            "ending": trial.ending,
+            "peer": trial.peer,
+            "uri": uri,
+            "journal": str(folder / "journal"),
+            "progress": str(folder / "progress"),
+        }
+        script = Path(__file__).with_name("acquire.py")
+        with (folder / "acquire.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(script), json.dumps(task)],
+                stdout=log,
+                stderr=log,
+                env=os.environ | ENVIRONMENT,
+                start_new_session=True,
+            )
+        self._children: dict[int, psutil.Process] = {}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        return self._process.poll() is not None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._process.poll()
+
+    def deliverers(self) -> list[psutil.Process]:
+        """Return the processes that deliver for it: its children now, and those it had when this was last asked."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self._process.pid).children():
+                self._children[child.pid] = child
+        return [child for child in self._children.values() if child.is_running()]
+
+    def kill(self) -> bool:
+        """Kill it at this instant; False if it has ended."""
+        running = not self.has_ended
+        self._process.kill()
+        self._process.wait()
+        return running
+
+    def kill_deliverers(self, deliverers: list[psutil.Process]) -> bool:
+        """Kill these at this instant; False if none was alive."""
+        hit = False
+        for deliverer in deliverers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                deliverer.kill()
+                hit = True
+        return hit
+
+    def left_behind(self, patience: float) -> list[psutil.Process]:
+        """Return the deliverers that are still there after so many seconds, and kill them."""
+        _, alive = psutil.wait_procs(self.deliverers(), patience)
+        self.kill_deliverers(alive)
+        return alive
+
+
+def deliver(uri: str, journal: Path, log: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start `tilewright deliver`."""
+    command = [*COMMAND, "deliver", "--catalog", uri, "--journal", str(journal), *options]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdout=output, stderr=output, env=os.environ | ENVIRONMENT, start_new_session=True
+        )
+
+
+def end(process: subprocess.Popen[Any], patience: float) -> None:
+    """End a command in order, or kill it."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
