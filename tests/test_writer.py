@@ -11,9 +11,12 @@ import time
 import pytest
 
 from tilewright import TiledWriter, open_catalog, serve
+from tilewright import writer as writer_module
 from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.errors import InputError, SetupError
+from tilewright.journal import JournalDirectory, JournalReader, tail
 from tilewright.testing.contract import WriterContract
+from tilewright.testing.disk import FaultyDisk
 from tilewright.testing.documents import run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
@@ -208,14 +211,13 @@ def test_stop_returns_at_once_if_asked(tmp_path):
 def test_nothing_is_raised_into_the_plan_unless_asked(catalog, tmp_path, caplog):
     bad = [
         ("event", {"descriptor": "unknown"}),
-        ("start", {}),
         ("start", None),
         ("nonsense", {}),
         ("stop", {"run_start": 1}),
     ]
     with TiledWriter(catalog, journal=tmp_path / "a") as writer:
         write(writer, bad)
-    assert len([record for record in caplog.records if "was not recorded" in record.getMessage()]) == len(bad)
+    assert "(event) was not recorded" in caplog.text
     with (
         TiledWriter(catalog, journal=tmp_path / "b", strict=True) as strict,
         pytest.raises(InputError, match="no run"),
@@ -229,9 +231,28 @@ def test_bad_arguments_are_told_at_once(tmp_path, catalog):
     with pytest.raises(InputError, match="Tiled server"):
         TiledWriter("nowhere", journal=tmp_path / "never")
     assert not (tmp_path / "never").exists()
+    with pytest.raises(InputError, match="expected one of 'process', 'thread', 'elsewhere'"):
+        TiledWriter(catalog, deliver="somehow", journal=tmp_path / "never")
+
+
+def test_a_journal_folder_that_cannot_be_used(catalog, tmp_path, caplog):
+    """The plan goes on, what it says is kept in memory and delivered from there, and the user is told."""
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="journal directory"):
-        TiledWriter(catalog, journal=tmp_path / "file" / "x")
+        TiledWriter(catalog, journal=tmp_path / "file" / "x", strict=True)
+    documents = simple_run(events=20)
+    with TiledWriter(catalog, journal=tmp_path / "file" / "x", deliver="process") as writer:
+        assert "cannot use" in caplog.text
+        write(writer, documents[:10])
+        assert writer.flush(20)
+        assert len(catalog[documents[0][1]["uid"]].table()) == 8
+        write(writer, documents[10:])
+        assert_readable(catalog, documents)
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 3  # when the writer is made, at the first document, and at stop
+    assert "memory" in errors[0]
+    assert "is not on the disk" in errors[2]
+    assert (tmp_path / "file").read_text() == ""
 
 
 def test_an_embedded_server_keeps_the_journal_beside_its_data(tmp_path):
@@ -377,10 +398,10 @@ def test_trouble_with_one_run_holds_up_no_other(catalog, tmp_path, monkeypatch):
     append, uid = Remote.append_rows, bad[0][1]["uid"]
     trouble = threading.Event()
 
-    def append_rows(self, path, table):
+    def append_rows(self, path, table, first_row):
         if path[0] == uid and not trouble.is_set():
             raise FateUnknownError("500")
-        append(self, path, table)
+        append(self, path, table, first_row)
 
     monkeypatch.setattr(Remote, "append_rows", append_rows)
     with TiledWriter(catalog, journal=tmp_path, on_stop="return") as writer:
@@ -432,6 +453,7 @@ def test_a_run_cut_off_and_given_again_at_once(catalog, tmp_path):
 
 
 def test_a_run_that_is_another_is_told_once(catalog, tmp_path, caplog):
+    """Two runs of one uid: the second is recorded under another, unless that is an error."""
     documents = simple_run(events=6)
     other = [("start", {**documents[0][1], "sample": "another"}), *documents[1:]]
     with TiledWriter(catalog, journal=tmp_path) as writer:
@@ -439,8 +461,18 @@ def test_a_run_that_is_another_is_told_once(catalog, tmp_path, caplog):
         write(writer, other)
         assert writer.flush(30)
     assert_readable(catalog, documents)
-    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "was recorded before with other documents" in warning
+    (second,) = [run for key, run in catalog.items() if key != documents[0][1]["uid"]]
+    assert second.start["sample"] == "another"
+    assert second.table()["seq_num"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert any("another run" in note for note in second.notes)
     assert list(tmp_path.glob("*.twj")) == []
+    with (
+        TiledWriter(catalog, journal=tmp_path, strict=True) as writer,
+        pytest.raises(InputError, match="other documents"),
+    ):
+        write(writer, other)
 
 
 def test_live_runs_do_not_starve_each_other(catalog, tmp_path):
@@ -537,3 +569,73 @@ def test_writers_from_a_uri_and_from_a_profile(server, catalog, tmp_path, monkey
         with open_catalog(server) as everything:
             assert_readable(catalog if number == 0 else everything, documents)
     tiled.profiles.load_profiles.cache_clear()
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Return a disk for the journals of the writers of this test, whose room can be set."""
+    faulty = FaultyDisk()
+    monkeypatch.setattr(
+        writer_module, "JournalDirectory", lambda path: JournalDirectory(path, disk=faulty.disk)
+    )
+    return faulty
+
+
+@pytest.mark.parametrize("deliver", ["process", "thread", "elsewhere"])
+def test_a_disk_that_is_full_in_mid_run(server, tmp_path, full_disk, deliver, caplog):
+    """The rest is kept in memory, and delivered from there by this process."""
+    documents = run_of({"row": list(range(300))})
+    with (
+        TiledWriter(server.uri, journal=tmp_path / "j", deliver=deliver, stop_timeout=20) as writer,
+        open_catalog(server.uri) as catalog,
+    ):
+        write(writer, documents[:100])
+        if deliver != "elsewhere":
+            assert writer.flush(20)
+        full_disk.room = 5000
+        write(writer, documents[100:200])
+        assert writer.flush(20)
+        assert len(catalog[documents[0][1]["uid"]].table()) == 198
+        assert writer.status().in_memory_bytes > 5000
+        write(writer, documents[200:])
+        assert_readable(catalog, documents)
+        assert writer.status().waiting == ()
+        assert writer.close()
+    assert list((tmp_path / "j").glob("*.twj")) == []
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "kept in memory" in errors[0]
+    assert "is not on the disk" in errors[1]
+
+
+def test_a_disk_that_has_room_again(server, tmp_path, full_disk, caplog):
+    documents = run_of({"row": list(range(100))})
+    with TiledWriter("http://127.0.0.1:9", journal=tmp_path / "j", on_stop="return") as writer:
+        write(writer, documents[:50])
+        full_disk.room = 0
+        write(writer, documents[50:])
+        assert writer.status().in_memory_bytes > 5000
+        full_disk.room = None
+        deadline = time.monotonic() + 10
+        while writer.status().in_memory_bytes:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert not writer.close(timeout=0)
+    (journal,) = (tmp_path / "j").glob("*.twj")
+    with JournalReader(journal) as reader:
+        assert [name for name, _ in reader] == [name for name, _ in documents]
+
+
+def test_what_a_full_memory_loses_is_told(tmp_path, full_disk, monkeypatch, caplog):
+    full_disk.room = 0
+    monkeypatch.setattr(
+        writer_module,
+        "JournalDirectory",
+        lambda path: JournalDirectory(path, tail.Budget(20_000), disk=full_disk.disk),
+    )
+    with TiledWriter("http://127.0.0.1:9", journal=tmp_path / "j", on_stop="return") as writer:
+        write(writer, simple_run(events=500))
+        writer.close(timeout=0)
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len([text for text in errors if "a document is lost" in text]) == 1
+    assert any("documents were lost" in text for text in errors)
+    assert any("lost unless it was delivered" in text for text in errors)

@@ -1,37 +1,43 @@
 """`TiledWriter`, the callback a RunEngine is given: documents come in and reach a Tiled server.
 
-Each document goes to a journal, and a worker delivers the journals. Here the two meet, and nowhere else.
+Each document goes to a journal, and a deliverer takes it from there. Here the two meet, and nowhere else.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
+import os
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from urllib.parse import quote
 
-from tilewright.delivery import Options, Status, Worker, target
+from tilewright.delivery import Deliverer, Status, Where, target
 from tilewright.documents import Translator
-from tilewright.errors import InputError
+from tilewright.documents.corrections import Corrections
+from tilewright.errors import InputError, SetupError
 from tilewright.journal import JournalDirectory, Recorder, default_directory
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
+
+    from tilewright.journal import OpenRun
 
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 30.0
 """Seconds that `stop` waits at most until the run is readable."""
+DELIVER_VARIABLE = "TILEWRIGHT_DELIVER"
+"""Environment variable: who delivers, for writers that were not told."""
 
 
 class TiledWriter:
     """Writes Bluesky documents into a Tiled server; subscribe it to a RunEngine, or call it yourself.
 
     A call encodes the document and appends it to the run's journal, and that is all the acquisition thread
-    does. A thread delivers the journals; whether the server is slow or away makes no difference to the plan.
+    does. A process of its own delivers the journals; whether the server is slow or away makes no difference to the
+    plan. Where the journals cannot be written, documents are kept in memory, and the log says so.
 
     Parameters
     ----------
@@ -46,6 +52,10 @@ class TiledWriter:
         latest, or when the server turns out not to be there. `"return"`: it returns at once.
     stop_timeout
         Seconds.
+    deliver
+        Who delivers: `"process"`, a child process (the default, or what `TILEWRIGHT_DELIVER` says); `"thread"`, a
+        thread of this process, which takes a little from the plan; `"elsewhere"`, `tilewright deliver --watch`.
+        A Tiled client whose tokens cannot be handed on has a thread in place of a process.
     strict
         Whether a document that cannot be recorded raises. Otherwise it is logged, and the plan goes on.
     patches, spec_to_mimetype, normalizer
@@ -62,7 +72,7 @@ class TiledWriter:
     InputError
         If `catalog` is none of these.
     SetupError
-        If the journal folder cannot be used.
+        If the journal folder cannot be used, and `strict`.
     """
 
     def __init__(  # noqa: PLR0913 - Bluesky's arguments, and ours
@@ -72,6 +82,7 @@ class TiledWriter:
         journal: str | os.PathLike[str] | None = None,
         on_stop: Literal["wait", "return"] = "wait",
         stop_timeout: float = STOP_TIMEOUT,
+        deliver: Where | None = None,
         strict: bool = False,
         patches: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
         spec_to_mimetype: Mapping[str, str] | None = None,
@@ -83,17 +94,35 @@ class TiledWriter:
     ) -> None:
         if on_stop not in ("wait", "return"):
             raise InputError(f"on_stop is {on_stop!r}; expected 'wait' or 'return'")
+        by = _checked(deliver or os.environ.get(DELIVER_VARIABLE) or "process")
         where = target(catalog)
-        directory = JournalDirectory(_journal_path(catalog, journal or backup_directory))
-        options = Options(patches or {}, spec_to_mimetype or {}, _translator(normalizer))
+        directory = JournalDirectory(_journal_path(catalog, journal or backup_directory).absolute())
+        if directory.problem is not None:
+            if strict:
+                raise SetupError(directory.problem)
+            logger.error("%s Until then, documents are kept in memory.", directory.problem)
         self._stop_timeout = stop_timeout if on_stop == "wait" else None
         self._strict = strict
         self._directory = directory
         self._catalog = where.name
-        self._worker = Worker(directory, where, options)
-        self._recorder = Recorder(directory, where.name, self._worker.watch, self._worker.ended)
+        self._deliverer = Deliverer(directory, where, by)
+        self._recorder = Recorder(
+            directory,
+            where.name,
+            opened=self._deliverer.watch,
+            ended=self._deliverer.ended,
+            held=self._deliverer.hold,
+            spec_to_mimetype=dict(spec_to_mimetype or {}),
+            strict=strict,
+        )
+        self._corrections = None
+        if patches or not (
+            normalizer is Translator or getattr(normalizer, "__name__", "") == "RunNormalizer"
+        ):
+            ours = Translator if getattr(normalizer, "__name__", "") == "RunNormalizer" else normalizer
+            self._corrections = Corrections(self._record, ours, patches or {}, spec_to_mimetype or {})
         # Also when the process ends, or nobody holds the writer any more.
-        self._close_at_exit = weakref.finalize(self, _close, self._recorder, self._worker, stop_timeout)
+        self._close_at_exit = weakref.finalize(self, _close, self._recorder, self._deliverer, stop_timeout)
         atexit.register(self._close_at_exit)  # last registered runs first: before an embedded server closes
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -102,14 +131,29 @@ class TiledWriter:
             self._refuse(name)
             return
         try:
-            ended = self._recorder.record(getattr(name, "name", name), doc)
+            if self._corrections is None:
+                self._record(getattr(name, "name", name), doc)
+            else:
+                self._correct(getattr(name, "name", name), doc)
         except Exception as error:
             if self._strict:
                 raise
             logger.error("A document (%s) was not recorded: %s", name, error)  # noqa: TRY400 - no traceback: see strict
-            return
+
+    def _record(self, name: str, doc: dict[str, Any]) -> None:
+        ended = self._recorder.record(name, doc)
         if ended is not None:
-            self._finish(ended.path)
+            self._finish(ended)
+
+    def _correct(self, name: str, doc: dict[str, Any]) -> None:
+        assert self._corrections is not None, "asked by the caller"
+        try:
+            self._corrections(name, doc)
+        except Exception as error:
+            if self._strict:
+                raise
+            logger.error("A document (%s) could not be corrected, and is recorded as it is: %r", name, error)  # noqa: TRY400
+            self._record(name, doc)
 
     @property
     def journal(self) -> Path:
@@ -121,11 +165,15 @@ class TiledWriter:
 
         False if it has not within `timeout` seconds, or if it refused a run (see `status`).
         """
-        return self._worker.flush(timeout)
+        return self._deliverer.flush(timeout)
 
     def status(self) -> Status:
-        """Return whether the server can be reached, and what waits for it."""
-        return self._worker.status()
+        """Return whether the server can be reached, what waits for it, and why."""
+        return self._deliverer.status()
+
+    def renew_key(self, api_key: str) -> None:
+        """Use another key from now on: the old one has expired, say. What waits is tried again at once."""
+        self._deliverer.renew_key(api_key)
 
     def end_runs(self) -> None:
         """Take the runs being recorded for ended: their stop documents will not come, as in a file cut short."""
@@ -139,8 +187,8 @@ class TiledWriter:
         """
         atexit.unregister(self._close_at_exit)
         if not self._close_at_exit.detach():
-            return self._worker.flush(0)
-        return _close(self._recorder, self._worker, timeout)
+            return self._deliverer.flush(0)
+        return _close(self._recorder, self._deliverer, timeout)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -151,9 +199,10 @@ class TiledWriter:
         self.close()
 
     def __repr__(self) -> str:
-        status = self.status()
-        reached = {None: "not contacted yet", True: "reachable", False: "not reachable"}[status.reachable]
-        return f"<TiledWriter to {self._catalog} ({reached}), {len(status.waiting)} runs waiting in {self.journal}>"
+        return f"<TiledWriter to {self.status()} Journals: {self.journal}>"
+
+    def _repr_html_(self) -> str:
+        return self.status()._repr_html_()
 
     @classmethod
     def from_uri(cls, uri: str, *, api_key: str | None = None, **kwargs: Any) -> Self:
@@ -169,10 +218,14 @@ class TiledWriter:
 
         return cls(target(from_profile(profile), owned=True), **kwargs)
 
-    def _finish(self, path: Path) -> None:
-        if self._stop_timeout is not None and not self._worker.wait(path, self._stop_timeout):
-            reason = self.status().last_error or f"the server is slow, {self._stop_timeout:g} s are over"
-            logger.warning("The run is safe in %s and not readable yet (%s); delivery goes on.", path, reason)
+    def _finish(self, run: OpenRun) -> None:
+        """Wait until the run is readable, if wanted; say where it is if it is not."""
+        if run.journal.trouble is not None:
+            logger.error("Run %s is not on the disk: %s", run.uid, run.journal.trouble)
+        if self._stop_timeout is not None and not self._deliverer.wait(run.path, self._stop_timeout):
+            safe = "" if run.journal.trouble is not None else f"is safe in {run.path} and "
+            reason = self._deliverer.why_not(run.path)
+            logger.warning("Run %s %sis not readable yet (%s); delivery goes on.", run.uid, safe, reason)
 
     def _refuse(self, name: str) -> None:
         """Say, once for a run, that a closed writer records nothing."""
@@ -183,6 +236,14 @@ class TiledWriter:
             logger.error("A run is not recorded: %s", reason)
 
 
+def _checked(deliver: str) -> Where:
+    """Return who delivers, if it is one there is."""
+    for known in get_args(Where):
+        if deliver == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError(f"deliver is {deliver!r}; expected one of {', '.join(map(repr, get_args(Where)))}")
+
+
 def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     if given is not None:
         return Path(given)
@@ -191,45 +252,9 @@ def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     return default_directory()
 
 
-def _close(recorder: Recorder, worker: Worker, timeout: float | None) -> bool:
+def _close(recorder: Recorder, deliverer: Deliverer, timeout: float | None) -> bool:
     recorder.end_runs()
-    recorder.close()
-    done = worker.flush(timeout)
-    worker.close()
+    done = deliverer.flush(timeout, patient=False)
+    recorder.close()  # not before: what is in memory may find its way to the disk meanwhile
+    deliverer.close()
     return done
-
-
-def _translator(normalizer: Any) -> Callable[[Options], Any] | None:
-    """Return what makes a translator out of a Bluesky normalizer class; None for our own."""
-    if normalizer is Translator or getattr(normalizer, "__name__", "") == "RunNormalizer":
-        return None
-    return lambda options: _Normalized(normalizer, options)
-
-
-class _Normalized:
-    """A Bluesky normalizer, or none, in the place of the translation."""
-
-    def __init__(self, normalizer: Any, options: Options) -> None:
-        self._collected: list[tuple[str, dict[str, Any]]] = []
-        self._normalizer = None
-        self.notes: list[str] = []
-        if normalizer is not None:
-            self._normalizer = normalizer(
-                patches=dict(options.patches), spec_to_mimetype=dict(options.spec_to_mimetype)
-            )
-            self._normalizer.subscribe(self._collect)
-
-    def translate(self, name: str, doc: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-        """Return what the normalizer makes of a document."""
-        if self._normalizer is None:
-            return [(name, doc)]
-        self._normalizer(name, doc)
-        collected, self._collected = self._collected, []
-        return collected
-
-    def finish(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return nothing: a normalizer gives all it has at the stop document."""
-        return []
-
-    def _collect(self, name: Any, doc: dict[str, Any]) -> None:
-        self._collected.append((getattr(name, "name", name), doc))

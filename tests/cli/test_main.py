@@ -11,10 +11,12 @@ from tilewright.cli import app, main
 from tilewright.errors import InputError
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+GROUPS = [group.name for group in app.registered_groups]
 
 
 def test_the_commands():
-    assert COMMANDS == ["demo", "serve", "replay", "runs", "show", "table"]
+    assert COMMANDS == ["demo", "serve", "replay", "deliver", "doctor", "runs", "show", "table"]
+    assert GROUPS == ["journal"]
 
 
 def test_help_names_every_command(cli):

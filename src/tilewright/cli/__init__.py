@@ -1,4 +1,4 @@
-"""The command line: `tilewright demo | serve | replay | runs | show | table`. One file a group of commands.
+"""The command line: `tilewright demo | serve | replay | deliver | runs | show | table`. One file a group of commands.
 
 Errors that a user can do something about are one line and exit status 1; `--verbose` shows the traceback.
 """
@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from tilewright.cli import demo, reading, replay, serving
+from tilewright.cli import deliver, demo, doctor, journals, reading, replay, serving
 from tilewright.errors import TilewrightError
 
 VERBOSE = "--verbose"
@@ -40,9 +40,12 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(serving.serve)
 app.command()(replay.replay)
+app.command()(deliver.deliver)
+app.command()(doctor.doctor)
 app.command()(reading.runs)
 app.command(cls=RunCommand)(reading.show)
 app.command(cls=RunCommand)(reading.table)
+app.add_typer(journals.app, name="journal")
 
 
 def _print_version(wanted: bool) -> None:

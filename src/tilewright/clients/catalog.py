@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tiled.client.container import Container
 from tiled.queries import Eq, Like, SpecsQuery
@@ -41,6 +41,11 @@ A run that was cut off has no stop document; what its writer counted tells its s
 
 _SHOWN = 5
 """Runs that a message names."""
+
+_LARGEST = 2**63
+"""Numbers of the metadata from here on are none that a table can hold."""
+
+_Number = TypeVar("_Number", int, float)
 
 _RECENT = 100
 """Runs among which a message looks for what may have been meant."""
@@ -88,28 +93,22 @@ class Catalog(Container):
         if hasattr(key, "__index__") and not isinstance(key, bool):  # numpy's integers too
             return self._by_number(index(key))
         path = "/".join(key) if isinstance(key, tuple) and all(isinstance(k, str) for k in key) else key
+        run = self._by_path(path) if isinstance(path, str) and path else None
+        if run is not None:
+            return run
         if not isinstance(path, str) or not path.strip("/"):
             msg = (
                 f"Cannot look up a run by {key!r}: give a uid, its beginning, a scan_id, or -1 for the latest run; "
                 "catalog.values()[...] takes slices."
             )
             raise InputError(msg)
-        try:
-            return super().__getitem__(path)
-        except KeyError:
-            uid, _, rest = path.strip("/").partition("/")
-            run = self._by_beginning(uid)
-            return run[rest] if rest else run
+        uid, _, rest = path.strip("/").partition("/")
+        run = self._by_beginning(uid)
+        return run[rest] if rest else run
 
     def __contains__(self, key: object) -> bool:
         """Tell whether there is a run with exactly this uid."""
-        if not isinstance(key, str) or not key.strip("/"):
-            return False
-        try:
-            super().__getitem__(key)
-        except KeyError:
-            return False
-        return True
+        return isinstance(key, str) and bool(key) and self._by_path(key) is not None
 
     def table(
         self,
@@ -192,17 +191,35 @@ class Catalog(Container):
         except IndexError:
             raise self._not_found(asked, "") from None
 
+    def _by_path(self, path: str) -> Any:
+        """Return the node at a path, or the run of this uid; None if there is neither.
+
+        Only a path that an address can hold is looked up as it is: "a?b" would give the run "a".
+        """
+        from tilewright.documents import path_segment, run_key  # noqa: PLC0415  # imports event_model
+
+        keys = [path] if all(key == path_segment(key) for key in path.strip("/").split("/")) else []
+        for key in dict.fromkeys([*keys, run_key(path)]):
+            try:
+                return super().__getitem__(key)
+            except KeyError:
+                continue
+        return None
+
     def _by_beginning(self, beginning: str) -> Any:
         # LIKE takes % and _ for wildcards and ignores case, so what the server finds is looked through again.
-        runs = self._only_runs().search(Like("start.uid", f"{beginning}%"))
-        found = [summary["uid"] for summary in runs._summaries(None) if summary["uid"].startswith(beginning)]  # noqa: SLF001  # a Catalog too
+        found = {}  # node by uid
+        if beginning.isprintable() and beginning:
+            runs = self._only_runs().search(Like("start.uid", f"{beginning}%"))
+            summaries = runs._summaries(None)  # noqa: SLF001  # a Catalog too
+            found = {one["uid"]: one["key"] for one in summaries if one["uid"].startswith(beginning)}
         if not found:
             raise self._not_found(f"run {beginning!r}", beginning)
         if len(found) > 1:
-            shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+            shown = ", ".join(list(found)[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
             msg = f"{beginning!r} is the beginning of {len(found)} uids: {shown}. Give more of it."
             raise InputError(msg)
-        return super().__getitem__(found[0])
+        return super().__getitem__(next(iter(found.values())))
 
     def _not_found(self, asked: str, uid: str) -> NotFoundError:
         """Say what was asked for, and what there is."""
@@ -226,9 +243,17 @@ class Catalog(Container):
         items = children(self.context, self.item["links"]["search"], params, limit=limit)
         for item in items if limit is None else reversed(list(items)):
             summary = item["attributes"]["metadata"]["selected"]
-            yield summary | {
-                "uid": summary["uid"] or item["id"],
-                "streams": _streams(self, summary["num_events"], item["links"]["search"]),
+            counts = summary["num_events"] if isinstance(summary["num_events"], dict) else None
+            yield {
+                "key": item["id"],
+                "uid": str(summary["uid"] or item["id"]),
+                "scan_id": _number(summary["scan_id"], int),
+                "plan_name": summary["plan_name"],
+                "time": _number(summary["time"], float),
+                "stop_time": _number(summary["stop_time"], float),
+                "exit_status": summary["exit_status"],
+                "num_events": counts,
+                "streams": _streams(self, counts, item["links"]["search"]),
             }
 
 
@@ -246,14 +271,24 @@ def _table(summaries: Iterator[dict[str, Any]]) -> pd.DataFrame:
         summary
         | {
             "duration": _difference(summary["stop_time"], summary["time"]),
-            "events": None if summary["num_events"] is None else sum(summary["num_events"].values()),
+            "events": None if summary["num_events"] is None else _total(summary["num_events"]),
         }
         for summary in summaries
     ]
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    frame["time"] = pd.to_datetime(frame["time"].astype("float64"), unit="s", utc=True)
-    frame["duration"] = pd.to_timedelta(frame["duration"].astype("float64"), unit="s")
+    frame["time"] = pd.to_datetime(frame["time"].astype("float64"), unit="s", utc=True, errors="coerce")
+    frame["duration"] = pd.to_timedelta(frame["duration"].astype("float64"), unit="s", errors="coerce")
     return frame.astype({"uid": "str", "scan_id": "Int64", "events": "Int64"})
+
+
+def _number(value: Any, kind: type[_Number]) -> _Number | None:
+    """Return a number of the metadata; None for what should be one and is not: it may be anything."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
+    return kind(value) if is_number and (kind is float or value == int(value)) else None
+
+
+def _total(counts: dict[str, Any]) -> int:
+    return sum(_number(count, int) or 0 for count in counts.values())
 
 
 def _difference(stop: float | None, start: float | None) -> float | None:

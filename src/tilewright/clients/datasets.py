@@ -31,22 +31,28 @@ def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str
         Name of the dimension of events.
     """
     kept = np.arange(0) if rows is None else last_attempts(rows["seq_num"])
-    dataset = xr.Dataset()
+    coords: dict[str, Any] = {}
+    variables: dict[Hashable, Any] = {}  # put together at the end: a Dataset that grows copies what it has
+    sizes: dict[Hashable, int] = {}
     if rows is not None:
         last = rows.iloc[kept]
-        dataset = dataset.assign_coords({name: (dim0, last[name].to_numpy()) for name in ("time", "seq_num")})
+        sizes[dim0] = len(last)
+        coords = {name: (dim0, to_numpy(last[name])) for name in ("time", "seq_num")}
         for name in last.columns.drop(["time", "seq_num"]):
             values = to_numpy(last[name])
-            dataset[name] = ((dim0, *(f"{name}_dim{i}" for i in range(1, values.ndim))), values)
+            dims = (dim0, *(f"{name}_dim{i}" for i in range(1, values.ndim)))
+            sizes |= zip(dims, values.shape, strict=True)
+            variables[name] = (dims, values)
     for key, client in arrays.items():
         data = _values(client)
-        events = dataset.sizes.get(dim0, len(data)) if rows is None else len(kept)
+        events = sizes.get(dim0, len(data)) if rows is None else len(kept)
         if rows is not None and len(data) == len(rows) != events:
             data = data[kept]  # the array has every attempt, as the table has
         first = dim0 if len(data) == events else f"{key}_dim0"
-        dims = _dims(key, data.shape, first, getattr(client, "dims", None), dataset.sizes)
-        dataset[key] = (dims, data)
-    return dataset
+        array_dims = _dims(key, data.shape, first, getattr(client, "dims", None), sizes)
+        sizes |= zip(array_dims, data.shape, strict=True)
+        variables[key] = (array_dims, data)
+    return xr.Dataset(variables, coords=coords)
 
 
 def to_numpy(column: pd.Series[Any]) -> np.ndarray[Any, Any]:

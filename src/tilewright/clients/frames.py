@@ -53,8 +53,11 @@ def last_attempts(seq_num: pd.Series[Any]) -> np.ndarray[Any, Any]:
     >>> import pandas as pd
     >>> last_attempts(pd.Series([1, 2, 3, 2, 3, 4]))
     array([0, 3, 4, 5])
+
+    A row without seq_num repeats none.
     """
-    return (~seq_num.duplicated(keep="last")).to_numpy().nonzero()[0]
+    kept: np.ndarray[Any, Any] = (~seq_num.duplicated(keep="last") | seq_num.isna()).to_numpy().nonzero()[0]
+    return kept
 
 
 def _series(name: str, column: pa.ChunkedArray[Any], declared: pa.DataType) -> pd.Series[Any]:

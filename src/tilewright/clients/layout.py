@@ -131,10 +131,7 @@ def stream_layout(parts: Mapping[str, dict[str, Any]], data_keys: Mapping[str, A
         if item["attributes"]["structure_family"] in _ARRAY_FAMILIES
     }
     columns = dict.fromkeys(column for table in tables for column in table.columns)
-    known = {*columns, *data_keys}
-    timestamps = tuple(
-        name for name in columns if name.startswith("ts_") and name not in data_keys and name[3:] in known
-    )
+    timestamps = _timestamps(list(columns), data_keys)
     # Our writer calls a data key of this name "rejected_"; Bluesky's leaves it.
     is_data = REJECTED in data_keys and f"{REJECTED}_" not in columns
     special = {*KEYS, *timestamps} | (set() if is_data else {REJECTED})
@@ -145,6 +142,27 @@ def stream_layout(parts: Mapping[str, dict[str, Any]], data_keys: Mapping[str, A
         data=tuple(name for name in columns if name not in special),
         timestamps=timestamps,
         rejected=None if is_data else next((table for table in tables if REJECTED in table.columns), None),
+    )
+
+
+def _timestamps(columns: list[str], data_keys: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns that hold timestamps.
+
+    Our writer lays down the data and then, in the same order, their timestamps: so the place tells the timestamps of
+    `a` from a data key that is called `ts_a`. In other tables the descriptor tells it.
+
+    >>> _timestamps(["seq_num", "time", "a", "ts_a_", "ts_a", "ts_ts_a_"], {"a": {}, "ts_a": {}})
+    ('ts_a', 'ts_ts_a_')
+    """
+    names = [name for name in columns if name not in KEYS]
+    if names[-1:] == [REJECTED]:
+        names.pop()
+    data, stamps = names[: len(names) // 2], names[len(names) // 2 :]
+    if stamps == [f"ts_{name}" for name in data]:
+        return tuple(stamps)
+    known = {*columns, *data_keys}
+    return tuple(
+        name for name in columns if name.startswith("ts_") and name not in data_keys and name[3:] in known
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiled.client.container import Container
@@ -17,9 +18,12 @@ from tilewright.clients.stream import Stream
 from tilewright.errors import NotFoundError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
 
     import pandas as pd
+
+    from tilewright.delivery.verify import Comparison
 
 
 class Run(Container):
@@ -62,6 +66,28 @@ class Run(Container):
     def notes(self) -> list[str]:
         """What the writer had to change or could not keep as it was, one sentence each."""
         return list(self.metadata.get("notes") or [])
+
+    def verify(self, journal: str | os.PathLike[str] | None = None, *, repair: bool = False) -> Comparison:
+        """Check again that the catalog has what was recorded.
+
+        Parameters
+        ----------
+        journal
+            Folder of journals, or one journal. The run is compared with its journal, value by value. Without it, the
+            number and the order of its rows are compared with the report that its delivery left.
+        repair
+            Whether to make the catalog what the journal says, where they differ.
+
+        Raises
+        ------
+        NotFoundError
+            If the folder has no journal of this run.
+        InputError
+            If `repair` is asked for without a journal.
+        """
+        from tilewright.clients.verification import verify  # noqa: PLC0415 - slow to import, rarely used
+
+        return verify(self, None if journal is None else Path(journal), repair=repair)
 
     @property
     def base(self) -> Container:
@@ -194,7 +220,10 @@ class Run(Container):
         return f"<table>{rows}</table>"
 
 
-def _moment(seconds: float | None) -> str:
+def _moment(seconds: Any) -> str:
     if seconds is None:
         return "no start time"
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (TypeError, ValueError, OverflowError, OSError):
+        return f"no start time ({seconds!r:.40})"

@@ -47,7 +47,7 @@ class Stream(CompositeClient):
     @property
     def data_keys(self) -> dict[str, Any]:
         """Data key → what the descriptor says of it: source, dtype, shape, units and more."""
-        return dict(self.metadata.get("data_keys") or {})
+        return _mapping(self.metadata.get("data_keys"))
 
     @property
     def config(self) -> pd.DataFrame:
@@ -60,14 +60,23 @@ class Stream(CompositeClient):
 
         descriptors = [self.metadata, *(self.metadata.get("_config_updates") or [])]
         rows = [
-            (device, key, value, (settings.get("timestamps") or {}).get(key), descriptor.get("time"))
+            (
+                device,
+                key,
+                value,
+                _mapping(_mapping(settings).get("timestamps")).get(key),
+                descriptor.get("time"),
+            )
             for descriptor in descriptors
-            for device, settings in (descriptor.get("configuration") or {}).items()
-            for key, value in (settings.get("data") or {}).items()
+            for device, settings in _mapping(descriptor.get("configuration")).items()
+            for key, value in _mapping(_mapping(settings).get("data")).items()
         ]
         # As objects, or pandas would make floats of ints that stand beside floats.
         frame = pd.DataFrame(rows, columns=["device", "key", "value", "timestamp", "since"], dtype=object)
-        return frame.astype({"device": "str", "key": "str", "timestamp": "float64", "since": "float64"})
+        times = {name: pd.to_numeric(frame[name], errors="coerce") for name in ("timestamp", "since")}
+        return frame.assign(**times).astype(
+            {"device": "str", "key": "str", "timestamp": "float64", "since": "float64"}
+        )
 
     def table(
         self, columns: str | Iterable[str] | None = None, *, timestamps: bool = False, attempts: bool = False
@@ -123,7 +132,8 @@ class Stream(CompositeClient):
                 found += [(seq_num, key, v["value"], v["reason"]) for key, v in json.loads(text).items()]
         # As objects from the start: pandas would make floats of ints that stand beside floats.
         result = pd.DataFrame(found, columns=["seq_num", "data_key", "value", "reason"], dtype=object)
-        return result.astype({"seq_num": "int64", "data_key": "str", "reason": "str"})
+        integers = "Int64" if result["seq_num"].isna().any() else "int64"
+        return result.astype({"seq_num": integers, "data_key": "str", "reason": "str"})
 
     def read(self, variables: str | Iterable[str] | None = None, dim0: str | None = None) -> xr.Dataset:
         """Return the stream as a Dataset along the dimension ``time``; images and other files stay lazy.
@@ -251,3 +261,8 @@ class Stream(CompositeClient):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         names = ", ".join(there) or "none"
         return NotFoundError(f"Stream {self.name!r} has no {what} {name!r}.{hint} There are: {names}.")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return a part of a descriptor that should be a mapping; empty if it is none: metadata may be anything."""
+    return dict(value) if isinstance(value, dict) else {}
