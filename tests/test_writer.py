@@ -388,7 +388,8 @@ def test_a_run_that_the_server_refuses_holds_up_no_other(catalog, tmp_path):
     assert_readable(catalog, fine)
     assert not writer.flush(10)
     assert not writer.close()
-    assert list(writer.status().failed) == [uid]
+    status = writer.status()
+    assert (list(status.failed), status.waiting, status.waiting_documents) == ([uid], (), 0)
     assert len(list(tmp_path.glob("*.twj"))) == 1
 
 

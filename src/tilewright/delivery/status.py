@@ -29,7 +29,7 @@ class Status:
     last_error: str | None
     """Why delivery is held up; None while it is not."""
     waiting: tuple[str, ...]
-    """uids of the runs not yet delivered in full, oldest first; those being recorded are among them."""
+    """uids of the runs not yet delivered in full, oldest first; those being recorded are among them, those given up are not."""
     waiting_documents: int
     """Documents of theirs that the server does not have yet."""
     waiting_bytes: int
@@ -124,7 +124,11 @@ class Backlog:
         held
             Bytes in memory of each run of which there are any, by its uid.
         """
-        sizes = {path: size for path, size in self.sizes().items() if path.name not in state.finished}
+        sizes = {
+            path: size
+            for path, size in self.sizes().items()
+            if path.name not in state.finished and self.uid_of(path) not in state.failed
+        }
         headers = [header for path in sizes if (header := self._header(path)) is not None]
         levels = {path: state.runs[path.name].level_to if path.name in state.runs else 0 for path in sizes}
         return Status(
