@@ -94,7 +94,7 @@ def test_demo_keep_serving(tmp_path):
             assert len(catalog[uid].table()) == 10
         status, out, err, seconds = stop(process, signal.SIGINT)
     assert (status, out, err) == (0, "Stopped.\n", "")
-    assert seconds < 2
+    assert seconds < 10  # it does not wait for whoever keeps a connection
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_serve_until_a_signal(cli, tmp_path, arguments, number):
             assert idle.get(first.split()[-1]).status_code == 200
             status, out, err, seconds = stop(process, number)
     assert (status, out, err) == (0, "Stopped.\n", "")
-    assert seconds < 2
+    assert seconds < 10  # it does not wait for whoever keeps a connection
 
 
 def test_serve_takes_a_directory_or_a_configuration(cli, tmp_path):
@@ -141,7 +141,7 @@ def test_replay_interrupted_and_repeated(cli, write, tmp_path, catalog, address)
         status, out, err, seconds = stop(process, signal.SIGINT)
     assert (status, out) == (130, "")
     assert err == "tilewright: interrupted; repeat the command to carry on\n"
-    assert seconds < 5
+    assert seconds < 10
     assert complete(catalog) < len(runs)
     assert cli("replay", path, "--catalog", address).status == 0
     assert complete(catalog) == len(catalog) == len(runs)

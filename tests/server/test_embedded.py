@@ -339,7 +339,7 @@ def _register(client, key, path):
 
 
 def test_starting_is_quick(server):
-    """Within 3 s once all is imported; some 0.3 s on a quiet machine."""
+    """Some 0.3 s once all is imported, on a quiet machine; a busy one is given time."""
     began = time.monotonic()
     serve(announce=False).close()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
