@@ -117,6 +117,28 @@ def test_two_journals_of_one_run(work, directory, catalog, tmp_path, first, kind
     assert len(list(directory.unverified.glob("*.twj"))) == (first == "whole" or kind == "different")
 
 
+def test_a_document_that_comes_just_before_a_journal_is_put_aside_is_delivered(
+    work, directory, catalog, monkeypatch
+):
+    """Its run is opened again and closed between the last look of the delivery and its taking the lock."""
+    documents = simple_run(events=3)
+    path = record(directory, documents[:-2], target(catalog).name).path
+    archive = JournalDirectory.archive
+
+    def record_and_archive(self, path, **options):
+        monkeypatch.undo()
+        writer = directory.reopen(path)
+        for document in documents[-2:]:
+            writer.append(encode(*document))
+        writer.close()
+        return archive(self, path, **options)
+
+    monkeypatch.setattr(JournalDirectory, "archive", record_and_archive)
+    work(lambda state: state.reachable and state.idle and not directory.waiting())
+    assert path.name in {each.name for each in directory.delivered.iterdir()}
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
 def test_files_that_are_no_journals_are_reported_once(work, directory, catalog, caplog):
     documents = simple_run(events=3)
     record(directory, documents, target(catalog).name)

@@ -137,6 +137,17 @@ def test_a_journal_being_recorded_is_not_put_aside(directory):
     assert directory.waiting() == []
 
 
+def test_a_journal_with_more_in_it_than_was_delivered_is_not_put_aside(directory):
+    path = journal(directory, "run")
+    size = path.stat().st_size
+    writer = directory.reopen(path)
+    writer.append(encode("event", {}))
+    writer.close()
+    assert not directory.archive(path, size=size)
+    assert directory.waiting() == [path]
+    assert directory.archive(path, size=path.stat().st_size)
+
+
 NO_JOURNALS = {
     "empty": lambda path: path.write_bytes(b""),
     "foreign": lambda path: path.write_bytes(b"PK" * 100),

@@ -167,8 +167,10 @@ class JournalDirectory:
         """Return who delivers a journal; None if nobody does."""
         return claims.claimant(path)
 
-    def archive(self, path: Path, *, verified: bool = True, tail: Tail | None = None) -> bool:
-        """Put a delivered journal aside; False, and it stays, if somebody records into it again.
+    def archive(
+        self, path: Path, *, verified: bool = True, tail: Tail | None = None, size: int | None = None
+    ) -> bool:
+        """Put a delivered journal aside; False, and it stays, if somebody records into it again, or has.
 
         Parameters
         ----------
@@ -179,6 +181,8 @@ class JournalDirectory:
         tail
             The tail of the reader that it was delivered with: all that is in this memory has been delivered. It is
             forgotten, unless more comes, and what there is of the file is put aside, if there is one.
+        size
+            Bytes of the file before the last look for what to deliver; None if nobody can have added to it since.
 
         Raises
         ------
@@ -196,6 +200,8 @@ class JournalDirectory:
         folder = self.delivered if verified else self.unverified
         try:
             if not try_lock(fd, fcntl.LOCK_EX, RETRY_SECONDS):
+                return False
+            if size is not None and os.fstat(fd).st_size != size:
                 return False
             self._make()
             os.utime(fd)  # kept from now on
