@@ -119,6 +119,24 @@ def test_a_run_repeated_adds_nothing_behind_damage(recorder, opened, directory, 
     assert len(list(directory.path.glob("**/*.twj"))) == 1
 
 
+def test_a_run_whose_journal_is_pruned_at_this_moment_is_recorded_anew(
+    recorder, opened, directory, monkeypatch
+):
+    documents = simple_run(events=5)
+    record(recorder, documents)
+    find = JournalDirectory.find
+
+    def find_and_remove(self, uid, catalog):
+        path = find(self, uid, catalog)
+        path.unlink()
+        monkeypatch.undo()
+        return path
+
+    monkeypatch.setattr(JournalDirectory, "find", find_and_remove)
+    record(recorder, documents)
+    assert read(opened[-1]) == documents
+
+
 def test_another_run_of_the_same_uid_is_refused(recorder, opened):
     documents = simple_run(events=5)
     record(recorder, documents)
