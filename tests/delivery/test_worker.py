@@ -8,8 +8,11 @@ import time
 import pytest
 
 from tilewright.delivery import State, Worker, target
+from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.journal import Header, JournalDirectory, encode
-from tilewright.testing.documents import simple_run
+from tilewright.journal.disk import let_go
+from tilewright.testing.disk import FaultyDisk
+from tilewright.testing.documents import run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
 
@@ -115,6 +118,64 @@ def test_two_journals_of_one_run(work, directory, catalog, tmp_path, first, kind
         assert rows == [99] * 6
     assert ("nothing there was changed" in caplog.text) == (first == "whole" or kind == "different")
     assert len(list(directory.unverified.glob("*.twj"))) == (first == "whole" or kind == "different")
+
+
+def test_a_document_that_comes_just_before_a_journal_is_put_aside_is_delivered(
+    work, directory, catalog, monkeypatch
+):
+    """Its run is opened again and closed between the last look of the delivery and its taking the lock."""
+    documents = simple_run(events=3)
+    path = record(directory, documents[:-2], target(catalog).name).path
+    archive = JournalDirectory.archive
+
+    def record_and_archive(self, path, **options):
+        monkeypatch.undo()
+        writer = directory.reopen(path)
+        for document in documents[-2:]:
+            writer.append(encode(*document))
+        writer.close()
+        return archive(self, path, **options)
+
+    monkeypatch.setattr(JournalDirectory, "archive", record_and_archive)
+    work(lambda state: state.reachable and state.idle and not directory.waiting())
+    assert path.name in {each.name for each in directory.delivered.iterdir()}
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
+@pytest.mark.parametrize("deliveries", [1, 2])
+def test_rows_that_only_the_server_has_are_kept(work, directory, catalog, deliveries):
+    """They were delivered from the memory of a process that was killed while the disk was full."""
+    documents = run_of({"row": list(range(300))})
+    uid, where = documents[0][1]["uid"], target(catalog)
+    disk = FaultyDisk()
+    writer = JournalDirectory(directory.path, disk=disk.disk).create(Header(uid, where.name, 0.0, "test"))
+    for number, document in enumerate(documents[:250]):
+        disk.room = None if number < 100 else 0
+        writer.append(encode(*document))
+    remote = where.connect()
+    with writer.reader() as reader:
+        delivery = RunDelivery(reader, remote)
+        while delivery.step() is Outcome.MORE or delivery.rows != {"primary": 248}:
+            pass
+    remote.close()
+    rows = catalog[uid].table()
+    let_go(writer._file.fd)  # as the end of the process does
+    for _ in range(deliveries):
+        for path in directory.unverified.glob("*.twj"):
+            path.rename(directory.path / path.name)
+        work(lambda state: state.reachable and state.idle and not directory.waiting())
+        assert catalog[uid].table().equals(rows)
+        assert len(rows) == 248
+    report = catalog[uid].metadata["tilewright"]
+    assert (report["state"], report["verified"]) == ("interrupted", False)
+    assert any("150 rows that the journal lacks" in note for note in catalog[uid].notes)
+
+    writer = directory.reopen(directory.find(uid, where.name))  # the run is taken up again
+    for document in documents[100:]:
+        writer.append(encode(*document))
+    writer.close()
+    work(lambda state: state.reachable and state.idle and not directory.waiting())
+    assert compare_runs(documents, catalog.__getitem__) == []
 
 
 def test_files_that_are_no_journals_are_reported_once(work, directory, catalog, caplog):

@@ -1,5 +1,7 @@
 """What the tests of journals share: numbered events, written and read back."""
 
+from pathlib import Path
+
 import pytest
 
 from tilewright.journal import Header, JournalReader, JournalWriter, encode
@@ -70,3 +72,9 @@ def read(path):
             return found, [str(damage) for damage in reader.damage]
 
     return read
+
+
+@pytest.fixture
+def open_files():
+    """Return a function that returns which files this process has open, by their numbers."""
+    return lambda: sorted(entry.name for entry in Path("/dev/fd").iterdir())

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -139,6 +140,34 @@ class TestReadOnly:
     def test_without_one_nobody_can(self, directory, journal):
         assert directory.claim(journal) is None
         assert directory.claimant(journal) is None
+
+
+def test_a_claim_that_may_not_be_looked_at_is_somebodys(directory, journal, monkeypatch):
+    claim = directory.claim(journal)
+    whole = os.open
+
+    def refuse(path, *args, **kwargs):
+        if str(path).endswith(".claim"):
+            raise PermissionError(13, "Permission denied")
+        return whole(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tilewright.journal.claims.os.open", refuse)
+        assert directory.claim(journal) is None
+        assert directory.claimant(journal) == Claimant()
+        assert [entry.claimant for entry in directory.entries()] == [Claimant()]
+    claim.release()
+
+
+def test_without_locks_no_file_stays_open(directory, journal, monkeypatch, open_files):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("tilewright.journal.disk.fcntl.flock", refuse)
+    before = open_files()
+    with pytest.raises(OSError, match="locks"):
+        directory.claim(journal)
+    assert open_files() == before
 
 
 def test_releasing_where_nothing_can_be_removed(directory, journal, monkeypatch):

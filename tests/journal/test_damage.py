@@ -242,6 +242,26 @@ def test_a_file_cut_while_it_is_read_is_told(path, write, numbers):
 # --- what a reopened journal keeps
 
 
+def test_a_damaged_length_is_not_read_into_memory(path, write, read, header, monkeypatch):
+    ends = write(3)
+    os.truncate(path, 64 << 20)
+    with path.open("r+b") as file:
+        file.seek(len(header.encode()))
+        file.write(struct.pack("<I", 32 << 20))
+    whole, largest = os.pread, 0
+
+    def pread(fd, count, offset):
+        nonlocal largest
+        largest = max(largest, count)
+        return whole(fd, count, offset)
+
+    monkeypatch.setattr("tilewright.journal.reader.os.pread", pread)
+    found, damage = read()
+    assert found == [0, 1, 2]
+    assert damage[-1].startswith(f"bytes {ends[-1]} to {64 << 20}: ")
+    assert largest < 2 << 20
+
+
 @pytest.mark.parametrize("place", ["payload", "checksum"])
 @pytest.mark.parametrize("number", [3, 9])
 def test_reopening_cuts_no_damage(path, write, read, fill, place, number):

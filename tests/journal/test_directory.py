@@ -1,9 +1,11 @@
 import errno
+import itertools
 import os
 import re
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +137,17 @@ def test_a_journal_being_recorded_is_not_put_aside(directory):
     writer.close()
     assert directory.archive(writer.path)
     assert directory.waiting() == []
+
+
+def test_a_journal_with_more_in_it_than_was_delivered_is_not_put_aside(directory):
+    path = journal(directory, "run")
+    size = path.stat().st_size
+    writer = directory.reopen(path)
+    writer.append(encode("event", {}))
+    writer.close()
+    assert not directory.archive(path, size=size)
+    assert directory.waiting() == [path]
+    assert directory.archive(path, size=path.stat().st_size)
 
 
 NO_JOURNALS = {
@@ -295,6 +308,37 @@ def test_what_is_no_journal_is_never_removed(directory, make):
     assert os.path.lexists(in_the_way)
 
 
+@pytest.mark.parametrize("look", range(1, 5))
+def test_several_may_prune_at_once(directory, monkeypatch, look):
+    """What another process has removed by some look of ours is passed over."""
+    for name in ("one", "two"):
+        directory.archive(journal(directory, name))
+    whole, looks = Path.stat, itertools.count(1)
+
+    def remove_and_stat(self, **options):
+        if self.name == "one.twj" and next(looks) == look:
+            self.unlink()
+        return whole(self, **options)
+
+    monkeypatch.setattr("pathlib.Path.stat", remove_and_stat)
+    assert directory.delivered / "two.twj" in directory.prune(keep_seconds=0)
+
+
+def test_a_delivered_journal_that_is_recorded_where_it_lies_is_not_removed(directory, monkeypatch):
+    path = journal(directory, "run")
+    directory.archive(path)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tilewright.journal.directory.move", refuse)
+        writer = directory.reopen(directory.delivered / path.name)
+    assert directory.prune(keep_seconds=0) == []
+    writer.close()
+    assert directory.prune(keep_seconds=0) == [directory.delivered / path.name]
+
+
 def test_what_cannot_be_removed_is_kept(directory, monkeypatch):
     directory.archive(journal(directory, "run"))
 
@@ -311,11 +355,8 @@ def test_what_cannot_be_removed_is_kept(directory, monkeypatch):
 def full(tmp_path):
     """Return a directory on a disk that is full."""
     disk = FaultyDisk()
-    directory = JournalDirectory(tmp_path / "journal", disk=disk.disk)
     disk.room = 200
-    yield directory
-    for writer in list(directory._writers):
-        writer.discard()
+    return JournalDirectory(tmp_path / "journal", disk=disk.disk)
 
 
 def in_memory(directory, uid, count):
@@ -350,3 +391,4 @@ def test_what_was_only_in_memory_needs_no_file(full):
     assert full.budget.used == used
     with other.reader() as reader:
         assert reader.skip() == 10
+    other.discard()

@@ -1,3 +1,6 @@
+import struct
+from itertools import islice
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -94,6 +97,44 @@ def test_a_run_cut_short_goes_on_where_it_was(recorder, opened, directory):
     (ended,) = record(again, documents)
     again.close()
     assert read(ended.path) == documents
+
+
+@pytest.mark.parametrize("length", [0, 1 << 20], ids=["none", "past the end"])
+def test_a_run_repeated_adds_nothing_behind_damage(recorder, opened, directory, length):
+    """Nothing behind a damaged length counts as new, although it might be the length of a torn tail."""
+    documents = simple_run(events=5)
+    record(recorder, documents)
+    with JournalReader(opened[0]) as reader:
+        list(islice(reader.payloads(1 << 20), 4))
+        damaged = reader.position
+    with opened[0].open("r+b") as file:
+        file.seek(damaged)
+        file.write(struct.pack("<I", length))
+    record(recorder, documents)
+    with JournalReader(opened[0]) as reader:
+        found = list(reader)
+        while reader.give_up_tail():
+            found += reader
+        assert found == documents
+    assert len(list(directory.path.glob("**/*.twj"))) == 1
+
+
+def test_a_run_whose_journal_is_pruned_at_this_moment_is_recorded_anew(
+    recorder, opened, directory, monkeypatch
+):
+    documents = simple_run(events=5)
+    record(recorder, documents)
+    find = JournalDirectory.find
+
+    def find_and_remove(self, uid, catalog):
+        path = find(self, uid, catalog)
+        path.unlink()
+        monkeypatch.undo()
+        return path
+
+    monkeypatch.setattr(JournalDirectory, "find", find_and_remove)
+    record(recorder, documents)
+    assert read(opened[-1]) == documents
 
 
 def test_another_run_of_the_same_uid_is_refused(recorder, opened):

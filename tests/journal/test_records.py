@@ -17,6 +17,14 @@ def test_a_header_comes_back(path):
     assert hash(header) == hash(reader.header)
 
 
+def test_a_catalog_in_a_folder_whose_name_is_no_text_has_a_header(path):
+    header = Header("run", "/data/\udcff", 2.5, "software")
+    JournalWriter(path, header).close()
+    with JournalReader(path) as reader:
+        assert reader.header == header
+        assert reader.header.is_for("/data/\udcff")
+
+
 def test_fields_of_later_software_are_passed_over():
     fields = dataclasses.asdict(Header("run", None, 0.0, "s")) | {"colour": "red"}
     assert Header.decode(ormsgpack.packb(fields)) == Header("run", None, 0.0, "s")

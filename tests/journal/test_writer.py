@@ -252,6 +252,48 @@ def test_a_folder_that_is_not_there_is_made_when_it_can_be(tmp_path, header, fil
     assert read(path) == ([0, 1, 2], [])
 
 
+def test_a_folder_that_is_a_link_to_nothing_is_waited_for(tmp_path, header, fill, read):
+    """As where the disk that it leads to is not mounted."""
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "journal").symlink_to(tmp_path / "mount" / "journal")
+    writer = JournalDirectory(tmp_path / "journal").create(header)
+    fill(writer, range(3))
+    assert "Not a directory" in writer.trouble
+    writer.sync()
+    (tmp_path / "mount" / "journal").mkdir()
+    writer.sync()
+    writer.close()
+    assert read(writer.path) == ([0, 1, 2], [])
+
+
+def test_a_run_for_which_there_is_no_room_at_all_leaves_nothing_behind(tmp_path, header, disk, open_files):
+    disk.room = 0
+    directory = JournalDirectory(tmp_path, budget=Budget(10), disk=disk.disk)
+    before = open_files()
+    with pytest.raises(SetupError, match="a document is lost"):
+        directory.create(header)
+    assert open_files() == before
+    assert list(tmp_path.glob("*.twj")) == []
+
+
+def test_closing_raises_nothing(path, header, monkeypatch):
+    """The folder is read-only by then, and the disk fails."""
+    disk = FaultyDisk()
+    disk.room = 0
+    writer = JournalWriter(path, header, disk=disk.disk)
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", refuse)
+        patch.setattr("tilewright.journal.disk.os.close", refuse)
+        fd = writer._file.fd
+        writer.discard()
+    os.close(fd)
+    assert writer.closed
+
+
 def test_a_name_taken_meanwhile_is_not_overwritten(path, header, disk, fill, numbers, read):
     disk.refuses = errno.EROFS
     writer = JournalWriter(path, header, disk=disk.disk)
@@ -592,6 +634,35 @@ def test_a_forked_process_holds_no_lock_and_writes_no_journal(path, writer, fill
         os.close(ready)
         os.close(say)
     assert read() == ([0], [])
+
+
+@pytest.mark.parametrize("room", [None, 0], ids=["in the file", "in memory"])
+def test_a_forked_process_that_syncs_and_closes_changes_nothing(path, writer, disk, fill, read, room):
+    """Also while a thread of its parent syncs, which the child has not: it would wait for it for ever."""
+    disk.room = room
+    fill(writer, [0])
+    disk.room = None
+    with writer._syncing:
+        child = os.fork()
+        if child == 0:
+            try:
+                fill(writer, [1])
+                writer.sync()
+                writer.close()
+                writer.discard()
+            finally:
+                os._exit(0)
+    deadline = time.monotonic() + 10
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            pytest.fail("the child hangs")
+        time.sleep(0.01)
+    writer.sync()
+    writer.close()
+    assert read() == ([0], [])
+    assert list(path.parent.glob("*.twj")) == [path]
 
 
 # --- all at once

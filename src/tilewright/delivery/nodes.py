@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from tilewright.delivery.order import checksum
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Path, Remote
 from tilewright.documents import to_json
@@ -135,8 +137,8 @@ class RemoteTable:
         for part in self.parts:
             part.append(remote, table, first_row)
 
-    def verify(self, remote: Remote, rows: int, order: int) -> None:
-        """Read back how many rows there are, and their order.
+    def verify(self, remote: Remote, rows: int, order: int, *, may_be_ahead: bool = False) -> int:
+        """Read back how many rows there are, and their order; return how many are beyond the journal's.
 
         Parameters
         ----------
@@ -144,19 +146,32 @@ class RemoteTable:
             How many there should be.
         order
             The checksum of their `seq_num`; see `order.checksum`.
+        may_be_ahead
+            Whether there may be later rows than the journal's: delivered out of a memory that is gone, or of a file
+            of which the machine lost the end when it failed. They are nowhere else.
 
         Raises
         ------
         TableMismatch
             If it is not so.
         """
+        ahead = 0
         for number, part in enumerate(self.parts):
             part.rows = None
             column = part.first_column(remote)
-            if len(column) != rows:
+            if number == 0 and may_be_ahead:
+                ahead = _later_rows(column, rows)
+            if len(column) != rows + ahead:
                 raise TableMismatch(part.path, f"it has {len(column)} rows, the journal {rows}")
-            if number == 0 and checksum(column) != order:
+            if number == 0 and checksum(column.slice(0, rows)) != order:
                 raise TableMismatch(part.path, "its rows are not in the journal's order")
+        return ahead
+
+
+def _later_rows(seq_nums: pa.ChunkedArray, rows: int) -> int:
+    """Return how many rows follow the first ones; 0 if one of them may repeat these, as a late request makes it."""
+    last, first = pc.max(seq_nums.slice(0, rows)).as_py(), pc.min(seq_nums.slice(rows)).as_py()
+    return len(seq_nums) - rows if last is not None and first is not None and first > last else 0
 
 
 def split_columns(schema: Schema) -> list[tuple[str, list[str]]]:

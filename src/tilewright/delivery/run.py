@@ -57,6 +57,8 @@ class _Stream:
     """Checksum of the `seq_num` of the rows sent; see `order.checksum`."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
     config_updates: int = 0
+    ahead: int = 0
+    """Rows on the server after the last one of the journal."""
 
 
 class RunDelivery:
@@ -92,7 +94,8 @@ class RunDelivery:
     @property
     def verified(self) -> bool:
         """Whether all that the journal should hold could be read and understood; the counts are checked anyway."""
-        return not (self.reader.damage or self._problems or self._plan.set_aside)
+        ahead = any(stream.ahead for stream in self._streams.values())
+        return not (ahead or self.reader.damage or self._problems or self._plan.set_aside)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -340,7 +343,9 @@ class RunDelivery:
         self._send()
         for key, stream in self._streams.items():
             if stream.table is not None:
-                stream.table.verify(self._remote, self._plan.streams[key].rows, stream.order)
+                stream.ahead = stream.table.verify(
+                    self._remote, self._plan.streams[key].rows, stream.order, may_be_ahead=interrupted
+                )
         path = (self._plan.key,)
         self._remote.set_metadata(path, self._closing_metadata(interrupted=interrupted))
         for stream in self._streams.values():
@@ -357,6 +362,11 @@ class RunDelivery:
                     *self._translator.notes,
                     *self._problems,
                     *(f"the journal is damaged: {damage}" for damage in self.reader.damage),
+                    *(
+                        f"{key} has {stream.ahead} rows that the journal lacks: kept as they were delivered"
+                        for key, stream in self._streams.items()
+                        if stream.ahead
+                    ),
                 ]
             )
         )

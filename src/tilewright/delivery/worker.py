@@ -307,6 +307,7 @@ class Worker:
         delivery = self._claimed(run)
         if delivery is None:
             return False
+        size = self._size(run)
         outcome = delivery.step(ended=ended)
         run.trouble = None
         run.retry.reset()
@@ -314,7 +315,7 @@ class Worker:
         if run.level:
             run.level_at = time.monotonic()
         if outcome is Outcome.DONE and ended:
-            self._put_aside(run, verified=delivery.verified)
+            self._put_aside(run, size, verified=delivery.verified)
         return outcome is Outcome.MORE
 
     def _is_recording(self, run: _Run) -> bool:
@@ -323,11 +324,18 @@ class Worker:
         except FileNotFoundError:
             return False
 
-    def _put_aside(self, run: _Run, *, verified: bool) -> None:
-        """Archive the journal of a run that is complete on the server."""
+    def _size(self, run: _Run) -> int | None:
+        """Return the bytes of a journal that is in its file alone."""
+        try:
+            return None if run.tail is not None else run.path.stat().st_size
+        except OSError:  # removed; what was read is delivered all the same
+            return None
+
+    def _put_aside(self, run: _Run, size: int | None, *, verified: bool) -> None:
+        """Archive the journal of a run that is complete on the server, unless more than these bytes are in it."""
         try:
             tail = None if run.delivery is None else run.delivery.reader.tail
-            archived = self._directory.archive(run.path, verified=verified, tail=tail)
+            archived = self._directory.archive(run.path, verified=verified, tail=tail, size=size)
         except (FileNotFoundError, NotADirectoryError):  # all of it was in memory, or somebody removed it
             archived = True
         except SetupError as error:  # nothing is wrong but that it stays where it is

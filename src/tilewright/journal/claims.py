@@ -67,10 +67,20 @@ def claim(journal: Path, seconds: float) -> Claim | None:
 
     None if somebody else has it after so many seconds (others have it for an instant, to look whether anybody has),
     or if the folder takes no file to lock.
+
+    Raises
+    ------
+    OSError
+        If the file system has no locks.
     """
     path = journal.with_suffix(CLAIM_SUFFIX)
     while (fd := _open(path)) is not None:
-        if not try_lock(fd, fcntl.LOCK_EX, seconds):
+        try:
+            is_ours = try_lock(fd, fcntl.LOCK_EX, seconds)
+        except OSError:
+            os.close(fd)
+            raise
+        if not is_ours:
             os.close(fd)
             return None
         if is_at(path, fd):
@@ -86,6 +96,8 @@ def claimant(journal: Path) -> Claimant | None:
         fd = os.open(journal.with_suffix(CLAIM_SUFFIX), os.O_RDONLY)
     except FileNotFoundError:
         return None
+    except OSError:  # somebody else's, and private
+        return Claimant()
     try:
         if try_lock(fd, fcntl.LOCK_SH):
             return None

@@ -13,11 +13,11 @@ import errno
 import fcntl
 import logging
 import os
+import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 import platformdirs
 
@@ -61,8 +61,6 @@ class JournalDirectory:
     """How much its journals may keep in memory, all together."""
     disk: Disk = field(default_factory=Disk, compare=False, repr=False)
     """The system calls its journals are written with."""
-    _writers: WeakSet[JournalWriter] = field(default_factory=WeakSet, compare=False, repr=False)
-    """Those it has made."""
 
     def __post_init__(self) -> None:
         self._make()
@@ -104,13 +102,10 @@ class JournalDirectory:
         """
         for path in alternatives(self.path / file_name(header.run, header.catalog)):
             try:
-                writer = JournalWriter(path, header, budget=self.budget, disk=self.disk)
+                return JournalWriter(path, header, budget=self.budget, disk=self.disk)
             except FileExistsError:
                 if _is_of(path, header):
                     raise
-            else:
-                self._writers.add(writer)
-                return writer
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
     def find(self, uid: str, catalog: str | None) -> Path | None:
@@ -167,8 +162,10 @@ class JournalDirectory:
         """Return who delivers a journal; None if nobody does."""
         return claims.claimant(path)
 
-    def archive(self, path: Path, *, verified: bool = True, tail: Tail | None = None) -> bool:
-        """Put a delivered journal aside; False, and it stays, if somebody records into it again.
+    def archive(
+        self, path: Path, *, verified: bool = True, tail: Tail | None = None, size: int | None = None
+    ) -> bool:
+        """Put a delivered journal aside; False, and it stays, if somebody records into it again, or has.
 
         Parameters
         ----------
@@ -179,6 +176,8 @@ class JournalDirectory:
         tail
             The tail of the reader that it was delivered with: all that is in this memory has been delivered. It is
             forgotten, unless more comes, and what there is of the file is put aside, if there is one.
+        size
+            Bytes of the file before the last look for what to deliver; None if nobody can have added to it since.
 
         Raises
         ------
@@ -188,14 +187,15 @@ class JournalDirectory:
             If it is gone.
         """
         if tail is not None:
-            for writer in list(self._writers):
-                writer.give_up(tail)
+            tail.forget()
             if not path.exists():
                 return True
         fd = open_to_lock(path)
         folder = self.delivered if verified else self.unverified
         try:
             if not try_lock(fd, fcntl.LOCK_EX, RETRY_SECONDS):
+                return False
+            if size is not None and os.fstat(fd).st_size != size:
                 return False
             self._make()
             os.utime(fd)  # kept from now on
@@ -218,12 +218,12 @@ class JournalDirectory:
         claims.remove_leftovers(self.path)
         removed: list[Path] = []
         kept = sorted(journals_in(self.delivered), key=_modified)
-        sizes = {path: path.stat().st_size for path in kept if path.is_file()}
+        sizes = {path: size for path in kept if (size := _size(path)) is not None}
         size = sum(sizes.values())
         for path, its_size in sizes.items():
             if _modified(path) > time.time() - keep_seconds and size <= keep_bytes:
                 break
-            if read_header(path)[0] is None:
+            if read_header(path)[0] is None or self._is_surely_recording(path):
                 continue
             try:
                 path.unlink(missing_ok=True)
@@ -262,10 +262,9 @@ class JournalDirectory:
         twins = []
         for folder in (self.path, self.delivered, self.unverified):
             for other in sorted(journals_in(folder)):
-                if not other.exists() or other.samefile(path) or not _is_of(other, header):
-                    continue
                 try:
-                    twins.append(compare(path, other))
+                    if not other.samefile(path) and _is_of(other, header):
+                        twins.append(compare(path, other))
                 except FileNotFoundError:
                     continue
         return twins
@@ -278,9 +277,7 @@ class JournalDirectory:
                 raise
             except OSError as error:  # read-only: what comes is kept in memory then, wherever the file lies
                 logger.info("%s stays where it is: %s", path, error.strerror or error)
-        writer = JournalWriter.reopen(path, budget=self.budget, disk=self.disk)
-        self._writers.add(writer)
-        return writer
+        return JournalWriter.reopen(path, budget=self.budget, disk=self.disk)
 
     def _entry(self, path: Path, state: State) -> Entry | None:
         header, problem = read_header(path)
@@ -315,6 +312,15 @@ def _is_of(path: Path, header: Header) -> bool:
     """Say whether a file is a readable journal of the same run on its way to the same catalog."""
     its, _ = read_header(path)
     return its is not None and its.run == header.run and its.place == header.place
+
+
+def _size(path: Path) -> int | None:
+    """Return the bytes of a file; None if it is none, or another process has removed or taken it."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_size if stat.S_ISREG(info.st_mode) else None
 
 
 def _modified(path: Path) -> float:

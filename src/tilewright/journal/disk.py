@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,9 +63,10 @@ def hold(fd: int) -> int:
 
 
 def let_go(fd: int) -> None:
-    """Close a file that was held."""
+    """Close a file that was held. What a disk still has to say then was said when it was synced."""
     _held.discard(fd)
-    os.close(fd)
+    with suppress(OSError):
+        os.close(fd)
 
 
 def _leave_to_parent() -> None:

@@ -1,9 +1,9 @@
 """Documents to bytes and back, keeping what JSON loses; used by the journal's writer and reader.
 
 The payload is MessagePack of `[name, document]`. What MessagePack has no type for travels as an extension
-type (`Tag`). Tuples come back as lists, views of dicts as dicts, masked arrays as lists with None; subclasses of
-dict, list, str, bytes, int and float come back as those; everything else comes back as it was, or, if no encoding is
-known, as an `Unencodable` with its repr.
+type (`Tag`). Tuples come back as lists, views of dicts and dataclasses as dicts, masked arrays as lists with None, UUIDs
+as text and enums as their values; subclasses of dict, list, str, bytes, int, float and arrays come back as those;
+everything else comes back as it was, or, if no encoding is known, as an `Unencodable` with its repr.
 """
 
 from __future__ import annotations

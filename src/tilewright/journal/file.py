@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tilewright.errors import SetupError
@@ -72,7 +73,7 @@ class JournalFile:
         try:
             self.fd = self._made(self.path)
         except FileNotFoundError:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folder()
             self.fd = self._made(self.path)
 
     def take_over(self) -> tuple[int, int, OSError | None]:
@@ -209,8 +210,9 @@ class JournalFile:
         """Close it, and give up its lock; remove it if not even a header came into it. May be repeated."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            if self._made_here and os.fstat(fd).st_size == 0 and is_at(self.path, fd):
-                self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that is read-only by now: an empty file does no harm
+                if self._made_here and os.fstat(fd).st_size == 0 and is_at(self.path, fd):
+                    self.path.unlink(missing_ok=True)
             let_go(fd)
 
     def _made(self, path: Path) -> int:
@@ -222,9 +224,16 @@ class JournalFile:
         self._made_here = True
         return hold(fd)
 
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError as error:  # a link to nothing, say: the journal itself is not there
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+
     def _made_somewhere(self) -> int:
         """Make it where the folder may have to be made first, and another file may have its name by now."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folder()
         for path in alternatives(self.path):
             try:
                 fd = self._made(path)

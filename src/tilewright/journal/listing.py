@@ -14,7 +14,6 @@ from tilewright.journal.names import SUFFIX
 from tilewright.journal.reader import JournalReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tilewright.journal.claims import Claimant
@@ -24,7 +23,6 @@ State = Literal["recording", "waiting", "delivered", "unverified", "unreadable"]
 """Of a journal: being written; waiting for delivery; delivered and verified; delivered as far as it could be; none."""
 Relation = Literal["same", "shorter", "longer", "different"]
 """Of a journal's documents to another one's: the same; the first of them; these and more; anything else."""
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +81,9 @@ def compare(path: Path, other: Path) -> Twin:
     """
     with JournalReader(path) as ours, JournalReader(other) as theirs:
         offset = ours.position
-        for mine, its in zip_longest(_payloads(ours), _payloads(theirs)):
+        for mine, its in zip_longest(ours.rest(), theirs.rest()):
             if mine != its:
                 relation: Relation = "shorter" if its is None else "longer" if mine is None else "different"
                 return Twin(other, relation, offset)
             offset = ours.position
     return Twin(other, "same", None)
-
-
-def _payloads(reader: JournalReader) -> Iterator[bytes]:
-    """Yield all payloads, also those behind damage."""
-    while True:
-        before = reader.position
-        yield from reader.payloads(_BLOCK)
-        if reader.position == before and not reader.give_up_tail():
-            return

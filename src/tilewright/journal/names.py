@@ -37,6 +37,7 @@ def public_name(catalog: str | None) -> str | None:
     """
     if catalog is None:
         return None
+    catalog = catalog.encode(errors="replace").decode()  # a folder's name may be bytes that are no text
     if "api_key=" in catalog:
         catalog = catalog.partition("?")[0]
     if "://" not in catalog:
@@ -55,7 +56,7 @@ def place(catalog: str | None) -> str:
     '@8e6ff74e'
     """
     name = public_name(catalog)
-    return "" if name is None else "@" + hashlib.sha256(name.encode(errors="replace")).hexdigest()[:_DIGITS]
+    return "" if name is None else "@" + hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
 
 
 def file_name(uid: str, catalog: str | None) -> str:

@@ -25,7 +25,7 @@ from tilewright.journal.records import (
     Header,
     seed_of,
 )
-from tilewright.journal.salvage import checksum_of, is_torn, search, stop_by_length
+from tilewright.journal.salvage import checksum_of, is_torn, search, stop_by_length, stop_of_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,10 +128,12 @@ class JournalReader:
                 self._skip(start + offset)
                 break
             if stop > len(block):
-                whole = self._bytes(start, stop) if offset == 0 and start + stop <= self.size() else b""
-                if len(whole) < stop:
+                if offset or start + stop > self.size():
                     break
-                block = whole
+                if stop_of_record(self._bytes, start, start + stop, self.seed) is None:
+                    self._skip(start)  # its length may be damaged, and much to have in memory
+                    break
+                block = self._bytes(start, stop)
             payload = block[offset + RECORD.size : stop]
             if zlib.crc32(payload, self.seed) != checksum:
                 self._skip(start + offset)
@@ -173,6 +175,16 @@ class JournalReader:
             return False
         self._skip(start, to=end)
         return self.position < end or self._pending is not None
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield all payloads from here on, also those behind damage, for nothing more will be written."""
+        more = True
+        while more:
+            before = -1
+            while self.position != before:
+                before = self.position
+                yield from self.payloads(_BLOCK)
+            more = self.give_up_tail()
 
     def torn_bytes(self) -> int:
         """Read to the end; return how many bytes there are the beginning of one record that was never finished."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -266,8 +267,9 @@ class Recorder:
     def _open_journal(self, uid: str, aliases: tuple[Any, ...], note: str | None) -> OpenRun:
         existing = self._directory.find(uid, self._catalog)
         if existing is not None:
-            journal = self._directory.reopen(existing)
-            return OpenRun(uid, aliases, journal, known=_payloads(JournalReader(journal.path)), note=note)
+            with suppress(FileNotFoundError):  # removed at this moment, as one that was delivered long ago
+                journal = self._directory.reopen(existing)
+                return OpenRun(uid, aliases, journal, known=_payloads(JournalReader(journal.path)), note=note)
         software = f"tilewright {version('tilewright')}"
         header = Header(uid, self._catalog, time.time(), software, self._spec_to_mimetype)
         return OpenRun(uid, aliases, self._directory.create(header), note=note)
@@ -447,9 +449,6 @@ class Recorder:
 
 
 def _payloads(reader: JournalReader) -> Generator[bytes]:
-    """Yield all payloads of a journal, and close the reader."""
+    """Yield all payloads of a journal that only we write to, and close the reader."""
     with reader:
-        position = -1
-        while reader.position != position:
-            position = reader.position
-            yield from reader.payloads(1 << 20)
+        yield from reader.rest()

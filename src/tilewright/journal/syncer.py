@@ -49,4 +49,7 @@ class Syncer:
                 self._journals = [journal for journal in self._journals if not journal.closed]
                 journals = list(self._journals)
             for journal in journals:
-                journal.sync()
+                try:
+                    journal.sync()
+                except Exception:
+                    logger.exception("%s was not put on the disk", journal.path)  # the others must be

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MEMORY_LIMIT = 256 << 20
@@ -45,7 +46,7 @@ class Tail:
     it at once; the lock is held for instants only.
     """
 
-    def __init__(self, path: Path, budget: Budget) -> None:
+    def __init__(self, path: Path, budget: Budget, forget: Callable[[], None] = lambda: None) -> None:
         self.path = path
         """The file that has what is before, or will have."""
         self.lock = threading.Lock()
@@ -54,6 +55,8 @@ class Tail:
         """Offset of the first byte in memory; None while nothing is, and the file has all."""
         self.budget = budget
         """What it shares with the tails of other journals."""
+        self.forget = forget
+        """To be called when all that is in memory has been delivered; its writer lets go of it, unless more comes."""
         self._blocks: list[bytes] = []
         """Whole records each, but for the first, which may be what is left of one."""
         self._ends: list[int] = []

@@ -74,13 +74,18 @@ class JournalWriter:
         self, path: Path, header: Header, *, budget: Budget | None = None, disk: Disk | None = None
     ) -> None:
         self._set_up(path, seed_of(header.run), budget or Budget(), disk or Disk())
+        first = header.encode()
         try:
             self._file.make()
         except FileExistsError:
             raise
         except OSError as error:
             self._go_to_memory(error, 0)
-        self._put(header.encode())
+        try:
+            self._put(first)
+        except SetupError:
+            self.discard()
+            raise
 
     @classmethod
     def reopen(cls, path: Path, *, budget: Budget | None = None, disk: Disk | None = None) -> Self:
@@ -160,6 +165,8 @@ class JournalWriter:
 
         Raises nothing for what the file system refuses: `trouble` has it afterwards. From any thread.
         """
+        if self._is_of_parent():
+            return
         with self._syncing:
             if self.closed:
                 return
@@ -179,6 +186,8 @@ class JournalWriter:
 
         May be repeated.
         """
+        if self._is_of_parent():
+            return
         with self._syncing:
             self._ended = True
             if self.tail is None:
@@ -189,14 +198,23 @@ class JournalWriter:
 
         May be repeated.
         """
+        if self._is_of_parent():
+            return
         with self._syncing:
             self._ended = True
             self._shut()
 
-    def give_up(self, tail: Tail) -> None:
-        """Discard it if the tail is ours and nothing more will be appended: what is in it has been delivered."""
-        if tail is self._tail and self._ended:
+    def _forget(self) -> None:
+        """Discard it if nothing more will be appended: what is in memory has been delivered."""
+        if self._ended:
             self.discard()
+
+    def _is_of_parent(self) -> bool:
+        """Say whether this is a copy in a forked process, and close it then: it must touch neither file nor locks."""
+        if os.getpid() == self._process:
+            return False
+        self.closed = True
+        return True
 
     def _set_up(self, path: Path, seed: int, budget: Budget, disk: Disk) -> None:
         self.lost = 0
@@ -206,7 +224,8 @@ class JournalWriter:
         self._file = JournalFile(path, disk)
         self._write = disk.write
         self._seed = seed
-        self._tail = Tail(path, budget)
+        self._tail = Tail(path, budget, self._forget)
+        self._process: int = os.getpid()
         self._in_memory = False
         """Set by the thread that appends or by `sync`, unset by `sync`; under the tail's lock."""
         self._writing = False
