@@ -103,8 +103,9 @@ class Carrier:
     def _end_both(self, how: int) -> None:
         self._broken.set()
         self._client.wake(how)
-        if self._server is not None:
-            self._server.wake(how)
+        server = self._server  # this carrier's thread may let go of it meanwhile
+        if server is not None:
+            server.wake(how)
 
     def _work(self) -> None:
         try:
