@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 import threading
 import time
@@ -574,3 +575,21 @@ def test_a_connection_is_broken_while_its_carrier_lets_go_of_it():
         for connection in connections:
             assert connection.read_head() is None
             connection.close()
+
+
+def test_in_a_process_with_more_files_open_than_select_can_take(server):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("this process may not open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with FaultyProxy(server.uri) as proxy, httpx.Client(base_url=proxy.uri.partition("?")[0]) as client:
+            assert [append(client).text for _ in range(2)] == ["1", "2"]
+            proxy.inject(Silence(0.05))
+            with pytest.raises(httpx.RemoteProtocolError):
+                append(client)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

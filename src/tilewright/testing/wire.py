@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
@@ -174,8 +174,7 @@ class Connection:
 
     def is_over(self, seconds: float | None) -> bool:
         """Wait this long at most (None: for ever) for the other side to end the connection, and tell whether it has."""
-        readable, _, _ = select.select([self.sock], [], [], seconds)
-        if not readable:
+        if not readable([self.sock], seconds):
             return False
         try:
             return self.sock.recv(1, socket.MSG_PEEK) == b""
@@ -243,6 +242,19 @@ class Connection:
         while received := self.sock.recv(RECEIVE_BYTES):
             parts.append(received)
         return b"".join(parts)
+
+
+def readable(sockets: Sequence[socket.socket], seconds: float | None = None) -> list[socket.socket]:
+    """Wait this long at most (None: for ever) for something to read, or an end, and return where there is.
+
+    By poll: select cannot take the sockets of a process that has more than 1,024 files open.
+    """
+    poller = select.poll()
+    by_descriptor = {sock.fileno(): sock for sock in sockets}
+    for descriptor in by_descriptor:
+        poller.register(descriptor, select.POLLIN)
+    found = poller.poll(None if seconds is None else math.ceil(1000 * seconds))
+    return [by_descriptor[descriptor] for descriptor, _ in found]
 
 
 def connect(address: tuple[str, int]) -> Connection:
@@ -333,10 +345,10 @@ class Port:
                 None if listening or math.isinf(self._shut_until) else self._shut_until - time.monotonic()
             )
             awaited = [self._woken, self._socket] if listening else [self._woken]
-            readable, _, _ = select.select(awaited, [], [], None if patience is None else max(0.0, patience))
-            if self._socket in readable:
+            ready = readable(awaited, None if patience is None else max(0.0, patience))
+            if self._socket in ready:
                 self._accept()
-            asked = self._woken in readable
+            asked = self._woken in ready
             if asked:
                 self._woken.recv(1)
             listening = self._bring(listening, time.monotonic() >= self._shut_until)
