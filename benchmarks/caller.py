@@ -87,7 +87,7 @@ def measure(uri: str, server: str, thread: str, delivery: str, events: int) -> F
                 keep(fd, name, doc)
                 floors.append(time.perf_counter() - began)
                 writer(name, doc)
-            if number % (events // 10) == 0:
+            if number % max(1, events // 10) == 0:
                 memory.append(process.memory_info().rss)
             due += INTERVAL
             while thread == "busy" and time.perf_counter() < due:
@@ -138,6 +138,7 @@ def beside(target: object, *arguments: str) -> tuple[str, Connection, multiproce
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=target, args=(*arguments, theirs), daemon=True)
     process.start()
+    theirs.close()  # so that a process that dies before it is up is an end, and not a silence
     return ours.recv(), ours, process
 
 

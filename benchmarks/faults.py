@@ -15,18 +15,19 @@ import itertools
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from campaign.plan import Trial, plan
-from campaign.processes import ENVIRONMENT
+from campaign.processes import ENVIRONMENT, end_all
 from campaign.report import caption, kinds, markdown, put, summary
 from campaign.trial import Bench, Result
 
@@ -106,8 +107,15 @@ def _tell(done: int, of: int, result: Result, options: argparse.Namespace) -> No
             *result.findings.problems,
             *result.problems,
             *(["an exception reached the caller"] * result.raised),
+            f"its journals and logs are in {result.kept}",
         ]:
             print(f"  {problem}", flush=True)
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    """Leave at once, without a process or a thread to wait for; what the trials have written stays."""
+    end_all()
+    os._exit(128 + number)
 
 
 def _options() -> argparse.Namespace:
@@ -135,4 +143,9 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        sys.exit(main())
+    finally:
+        end_all()

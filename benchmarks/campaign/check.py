@@ -109,6 +109,9 @@ def check(
             for stream, table in may[uid].items():
                 rows = must.get(uid, {}).get(stream)
                 _check_stream(found, f"run {uid}, {stream}", rows, table.rows, reading.tables.get(stream))
+            for stream in sorted(reading.tables.keys() - may[uid].keys()):
+                found.wrong += 1
+                found.say(f"run {uid}: nobody gave stream {stream}")
         found.runs += uid in must_say
         found.rows += sum(len(table.rows) for table in must.get(uid, {}).values())
         total.add(found)

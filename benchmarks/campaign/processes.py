@@ -1,14 +1,19 @@
-"""The processes of a trial, each a real one that can be killed: the server, the acquisition, the commands."""
+"""The processes of a trial, each a real one that can be killed: the server, the acquisition, the commands.
+
+All of them, and what they start, have a mark in their environment, so that none need outlive the campaign.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from random import SystemRandom
@@ -26,12 +31,46 @@ PORTS = range(20_000, 30_000)
 START_SECONDS = 60.0
 SILENCE_SECONDS = "2.5"
 """After which a writer takes a server for gone: its default would make a trial last half a minute."""
+MARK = "TILEWRIGHT_CAMPAIGN"
 ENVIRONMENT = {
+    MARK: secrets.token_hex(8),
     "TILEWRIGHT_TIMEOUT": SILENCE_SECONDS,
-    # The campaign measures writers, not what a library asks the network at its start.
-    "TILED_RETRY_TIMEOUT": os.environ.get("TILED_RETRY_TIMEOUT", "45.0"),
 }
 COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+
+
+_starting = threading.Lock()
+_over = threading.Event()
+
+
+def start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process of the campaign, in a session of its own; what it prints goes to the end of a file."""
+    with _starting, log.open("ab") as output:
+        if _over.is_set():
+            raise RuntimeError("the campaign is over")
+        return subprocess.Popen(
+            command, stdout=output, stderr=output, env=os.environ | ENVIRONMENT, start_new_session=True
+        )
+
+
+def end_all() -> None:
+    """Start no more processes, and kill all there are: also deliverers whose parent is gone."""
+    with _starting:
+        _over.set()
+    while found := [process for process in psutil.process_iter() if _is_ours(process)]:
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, 0.1)
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    if process.pid == os.getpid():
+        return False
+    with contextlib.suppress(psutil.Error, OSError):
+        dead = process.status() == psutil.STATUS_ZOMBIE
+        return not dead and process.environ().get(MARK) == ENVIRONMENT[MARK]
+    return False
 
 
 class Server:
@@ -66,8 +105,7 @@ class Server:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [*COMMAND, "serve", str(self.directory), "--port", str(self._port), "--api-key", KEY]
-        with (self.directory.parent / "server.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = start(command, self.directory.parent / "server.log")
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -109,14 +147,7 @@ class Acquisition:
             "progress": str(folder / "progress"),
         }
         script = Path(__file__).with_name("acquire.py")
-        with (folder / "acquire.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(script), json.dumps(task)],
-                stdout=log,
-                stderr=log,
-                env=os.environ | ENVIRONMENT,
-                start_new_session=True,
-            )
+        self._process = start([sys.executable, str(script), json.dumps(task)], folder / "acquire.log")
         self._children: dict[int, psutil.Process] = {}
 
     @property
@@ -161,11 +192,7 @@ class Acquisition:
 
 def deliver(uri: str, journal: Path, log: Path, *options: str) -> subprocess.Popen[bytes]:
     """Start `tilewright deliver`."""
-    command = [*COMMAND, "deliver", "--catalog", uri, "--journal", str(journal), *options]
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            command, stdout=output, stderr=output, env=os.environ | ENVIRONMENT, start_new_session=True
-        )
+    return start([*COMMAND, "deliver", "--catalog", uri, "--journal", str(journal), *options], log)
 
 
 def end(process: subprocess.Popen[Any], patience: float) -> None:

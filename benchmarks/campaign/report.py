@@ -46,6 +46,7 @@ def summary(results: Sequence[Result]) -> dict[str, str]:
         "runs cut off and not marked as interrupted": f"{total.unmarked:,}",
         "exceptions raised into the caller": f"{sum(result.raised for result in results):,}",
         "trials that hung": f"{sum(result.hung for result in results):,}",
+        "trials with anything else amiss": f"{sum(bool(result.problems) for result in results):,}",
         "a call for a document: median": duration(_quantile(calls, 0.5)),
         "99.9 % of them under": duration(_quantile(calls, 0.999)),
         "the longest": duration(max(calls, default=0.0)),
@@ -117,7 +118,10 @@ def put(path: Path, text: str) -> None:
 
 
 def _lost_by_the_living(results: Iterable[Result]) -> int:
-    return sum(result.findings.lost for result in results if "acquirer" not in result.trial.kill)
+    """Leave out what was killed by plan, and what was killed for it had hung."""
+    return sum(
+        result.findings.lost for result in results if "acquirer" not in result.trial.kill and not result.hung
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

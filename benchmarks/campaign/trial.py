@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -64,6 +65,8 @@ class Result:
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     """What went wrong besides the data: recovery that did not end, processes left behind."""
+    kept: Path | None = None
+    """Where its journals and logs are, if anything is amiss."""
 
     @property
     def is_clean(self) -> bool:
@@ -96,7 +99,7 @@ class Bench:
         if result.is_clean or trial.peer:
             shutil.rmtree(folder)
         else:
-            result.problems.append(f"its journals and logs are in {folder}")
+            result.kept = folder
         return result
 
     def close(self) -> None:
@@ -104,6 +107,7 @@ class Bench:
         if self._server is not None:
             self._server.close()
             shutil.rmtree(self._server.directory)
+            self._server = None
 
     def _running_server(self) -> Server:
         if self._trials % TRIALS_A_SERVER == 0:
@@ -158,7 +162,8 @@ class _Run:
             if not self._await(lambda: acquisition.has_ended, acquisition):
                 self.result.hung = True
                 acquisition.kill()
-        if "acquirer" not in trial.kill and acquisition.status != 0 and not self.result.hung:
+        killed = self.result.hung or "acquirer" in trial.kill
+        if acquisition.status not in ((0, -signal.SIGKILL) if killed else (0,)):
             self.result.problems.append(
                 f"the acquisition ended with status {acquisition.status}: see acquire.log"
             )

@@ -198,3 +198,14 @@ def test_a_look_sees_all_there_is(tmp_path):
             thread.join()
         for opened in sockets:
             opened.close()
+
+
+@pytest.mark.parametrize("asked", ["getsockname", "getpeername"])
+def test_a_look_stands_a_socket_that_goes_meanwhile(tmp_path, monkeypatch, asked):
+    def gone(self):
+        raise OSError("gone")
+
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        monkeypatch.setattr(socket.socket, asked, gone)
+        resources(str(tmp_path))
+        monkeypatch.undo()

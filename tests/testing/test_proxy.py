@@ -1,6 +1,8 @@
 """Each fault of the proxy, seen with httpx from one side and with a small server from the other."""
 
 import contextlib
+import os
+import resource
 import socket
 import threading
 import time
@@ -12,6 +14,8 @@ import httpx
 import pytest
 
 from tilewright.errors import InputError
+from tilewright.testing import wire
+from tilewright.testing.carrier import Carrier
 from tilewright.testing.faults import (
     Answer,
     Cut,
@@ -508,3 +512,84 @@ def test_a_server_that_ends_a_connection_ends_the_clients(proxy, client, server)
     client.get("/until-the-end")
     assert append(client).text == "1"
     assert len(proxy._carriers) == 1
+
+
+def test_down_while_a_process_is_being_started(proxy, client):
+    """Between fork and exec, a process has a copy of the socket that listens."""
+    copy = os.dup(proxy._port._socket.fileno())
+    try:
+        with proxy.down(), pytest.raises(httpx.ConnectError):
+            append(client)
+    finally:
+        os.close(copy)
+    assert append(client).text == "1"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_port_that_somebody_else_took_is_told(proxy, monkeypatch):
+    def taken(number):
+        raise OSError("taken")
+
+    monkeypatch.setattr(wire, "_bound", taken)
+    monkeypatch.setattr(wire, "REBIND_SECONDS", 0.05)
+    with pytest.raises(OSError, match="is lost"):
+        proxy.go_down()
+
+
+def test_a_port_is_closed_while_it_takes_a_connection():
+    port = wire.Port(0, socket.socket.close)
+    waker = port._waker
+
+    class Delayed:
+        """Lets the port's thread find first that it is over."""
+
+        close = waker.close
+
+        def send(self, data):
+            socket.create_connection(("127.0.0.1", port.number)).close()
+            port._thread.join(5)
+            return waker.send(data)
+
+    port._waker = Delayed()
+    port.close()
+    assert not port._thread.is_alive()
+
+
+def test_a_connection_is_broken_while_its_carrier_lets_go_of_it():
+    class Ending(Carrier):
+        """Its connection to the server is there at the first look, and gone at the next."""
+
+        @property
+        def _server(self):
+            return self.__dict__.pop("server", None)
+
+        @_server.setter
+        def _server(self, server):
+            self.__dict__["server"] = server
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connections = [wire.connect(listener.getsockname()) for _ in range(2)]
+        carrier = Ending(None, connections[0])
+        carrier._server = connections[1]
+        carrier.give_up()
+        for connection in connections:
+            assert connection.read_head() is None
+            connection.close()
+
+
+def test_in_a_process_with_more_files_open_than_select_can_take(server):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("this process may not open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with FaultyProxy(server.uri) as proxy, httpx.Client(base_url=proxy.uri.partition("?")[0]) as client:
+            assert [append(client).text for _ in range(2)] == ["1", "2"]
+            proxy.inject(Silence(0.05))
+            with pytest.raises(httpx.RemoteProtocolError):
+                append(client)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -7,7 +7,6 @@ its own, so that an end on one side is an end on the other.
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.testing.faults import Answer, Cut, Down, Fault, Late, Reset, Silence, Slow, Withhold
-from tilewright.testing.wire import Connection, Head, Message, answer, connect
+from tilewright.testing.wire import Connection, Head, Message, answer, connect, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,8 +102,9 @@ class Carrier:
     def _end_both(self, how: int) -> None:
         self._broken.set()
         self._client.wake(how)
-        if self._server is not None:
-            self._server.wake(how)
+        server = self._server  # this carrier's thread may let go of it meanwhile
+        if server is not None:
+            server.wake(how)
 
     def _work(self) -> None:
         try:
@@ -133,8 +133,8 @@ class Carrier:
     def _next_head(self) -> Head | None:
         """Wait for a request; None when either side has ended the connection."""
         if self._server is not None:
-            readable, _, _ = select.select([self._client.sock, self._server.sock], [], [])
-            if self._server.sock in readable:  # it has nothing to say: this is the end
+            ready = readable([self._client.sock, self._server.sock])
+            if self._server.sock in ready:  # it has nothing to say: this is the end
                 return None
         return self._client.read_head()
 

@@ -102,7 +102,10 @@ class When:
     route: str | None = None
     """Beginning of the path below the server's API, such as "table/partition"; None: any."""
     nth: int = 1
-    """The first request hit, counted from 1 among those that match since the fault was injected."""
+    """The first request hit, counted from 1 among those that match since the fault was injected.
+
+    Those that a fault injected earlier has hit are not among them.
+    """
     times: int | None = 1
     """How many requests are hit; None: all that come."""
     seconds: float | None = None

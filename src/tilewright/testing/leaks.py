@@ -136,6 +136,8 @@ def _connections() -> Generator[Connection]:
         try:
             if borrowed.family in INTERNET and borrowed.type == socket.SOCK_STREAM:
                 yield from _connection(descriptor, borrowed)
+        except OSError:  # closed or reset since
+            continue
         finally:
             borrowed.detach()
 

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
@@ -28,6 +28,13 @@ BACKLOG = 128
 RECEIVE_BYTES = 1 << 16
 END_OF_HEAD = b"\r\n\r\n"
 END_OF_LINE = b"\r\n"
+CONNECT_SECONDS = 10.0
+"""A server that takes no connection for so long is not there."""
+REBIND_SECONDS = 10.0
+"""How long a port that was shut is tried to be had again."""
+REBIND_POLL_SECONDS = 0.005
+ALIVE_POLL_SECONDS = 0.5
+"""How often one who waits for a port's thread makes sure that it is there."""
 LARGEST_HEAD = 1 << 20
 """Bytes of a start line and headers before it is taken for something other than HTTP."""
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -116,6 +123,7 @@ class Connection:
     """
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(True)  # macOS: accepted by a socket that does not block, it does not either
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self._buffer = b""
@@ -166,8 +174,7 @@ class Connection:
 
     def is_over(self, seconds: float | None) -> bool:
         """Wait this long at most (None: for ever) for the other side to end the connection, and tell whether it has."""
-        readable, _, _ = select.select([self.sock], [], [], seconds)
-        if not readable:
+        if not readable([self.sock], seconds):
             return False
         try:
             return self.sock.recv(1, socket.MSG_PEEK) == b""
@@ -237,9 +244,22 @@ class Connection:
         return b"".join(parts)
 
 
+def readable(sockets: Sequence[socket.socket], seconds: float | None = None) -> list[socket.socket]:
+    """Wait this long at most (None: for ever) for something to read, or an end, and return where there is.
+
+    By poll: select cannot take the sockets of a process that has more than 1,024 files open.
+    """
+    poller = select.poll()
+    by_descriptor = {sock.fileno(): sock for sock in sockets}
+    for descriptor in by_descriptor:
+        poller.register(descriptor, select.POLLIN)
+    found = poller.poll(None if seconds is None else math.ceil(1000 * seconds))
+    return [by_descriptor[descriptor] for descriptor, _ in found]
+
+
 def connect(address: tuple[str, int]) -> Connection:
     """Return a connection to a server."""
-    sock = socket.create_connection(address)
+    sock = socket.create_connection(address, CONNECT_SECONDS)
     sock.settimeout(None)
     return Connection(sock)
 
@@ -303,7 +323,9 @@ class Port:
             self._closed = True
             self._waker.send(b"!")
         self._thread.join()
-        self._waker.close()
+        # Not closed by the thread: it may end before it is woken.
+        for sock in (self._socket, self._waker, self._woken):
+            sock.close()
 
     def _ask(self, shut_until: float) -> None:
         with self._lock:
@@ -312,7 +334,9 @@ class Port:
             self._shut_until = shut_until
             self._obeyed.clear()
             self._waker.send(b"!")
-            self._obeyed.wait()
+            while not self._obeyed.wait(ALIVE_POLL_SECONDS):
+                if not self._thread.is_alive():
+                    raise OSError(f"port {self.number} is lost: its thread has ended")
 
     def _work(self) -> None:
         listening = True
@@ -321,26 +345,40 @@ class Port:
                 None if listening or math.isinf(self._shut_until) else self._shut_until - time.monotonic()
             )
             awaited = [self._woken, self._socket] if listening else [self._woken]
-            readable, _, _ = select.select(awaited, [], [], None if patience is None else max(0.0, patience))
-            if self._socket in readable:
+            ready = readable(awaited, None if patience is None else max(0.0, patience))
+            if self._socket in ready:
                 self._accept()
-            asked = self._woken in readable
+            asked = self._woken in ready
             if asked:
                 self._woken.recv(1)
             listening = self._bring(listening, time.monotonic() >= self._shut_until)
             if asked:
                 self._obeyed.set()
-        self._socket.close()
-        self._woken.close()
 
     def _bring(self, listening: bool, wanted: bool) -> bool:  # noqa: FBT001 - called in one place
         """Listen, or stop to, if that is to change; return `wanted`."""
         if wanted and not listening:
             self._socket.listen(BACKLOG)
         elif listening and not wanted:
+            with contextlib.suppress(OSError):  # macOS refuses this
+                self._socket.shutdown(socket.SHUT_RDWR)  # a copy in another process listens no more either
             self._socket.close()
-            self._socket = _bound(self.number)  # so that nobody else takes the port; connections are refused
+            self._socket = self._held()
         return wanted
+
+    def _held(self) -> socket.socket:
+        """Return a socket that has the port, so that nobody else takes it, and refuses connections.
+
+        A process that another thread is starting may hold the former one's copy for a moment.
+        """
+        deadline = time.monotonic() + REBIND_SECONDS
+        while True:
+            try:
+                return _bound(self.number)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(REBIND_POLL_SECONDS)
 
     def _accept(self) -> None:
         try:
@@ -354,6 +392,10 @@ def _bound(number: int) -> socket.socket:
     """Return a socket that has the port, and does not listen."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((LOOPBACK, number))
     bound.setblocking(False)
+    try:
+        bound.bind((LOOPBACK, number))
+    except OSError:
+        bound.close()
+        raise
     return bound
