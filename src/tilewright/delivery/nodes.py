@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.delivery.order import checksum
+from tilewright.delivery.identity import checksum
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Path, Remote
 from tilewright.documents import to_json
 from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema
@@ -143,7 +143,7 @@ class RemoteTable:
         rows
             How many there should be.
         order
-            The checksum of their `seq_num`; see `order.checksum`.
+            The checksum of their `seq_num`; see `identity.checksum`.
 
         Raises
         ------

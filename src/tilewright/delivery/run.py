@@ -13,8 +13,8 @@ from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from tilewright.delivery.identity import checksum, contradiction
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
-from tilewright.delivery.order import checksum, contradiction
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError, Path, Remote
 from tilewright.documents import Translator
@@ -54,7 +54,7 @@ class _Stream:
     path: Path
     table: RemoteTable | None = None
     order: int = 0
-    """Checksum of the `seq_num` of the rows sent; see `order.checksum`."""
+    """Checksum of the `seq_num` of the rows sent; see `identity.checksum`."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
     config_updates: int = 0
 
