@@ -17,11 +17,13 @@ from tilewright.delivery.identity import checksum, contradiction
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError, Path, Remote
-from tilewright.documents import Translator
+from tilewright.documents import Notes, Translator
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tilewright.documents import Document
     from tilewright.formats import ExternalArray
     from tilewright.journal import JournalReader
@@ -80,8 +82,8 @@ class RunDelivery:
         self._repairs = 0
         self._vanishing: tuple[Path, float] | None = None
         """A table that somebody may be deleting, and until when, on the monotonic clock."""
-        self._problems: dict[str, None] = {}
-        """What went wrong with single documents, each once, in order."""
+        self._problems = Notes()
+        """What went wrong with single documents."""
         self._begin()
 
     @property
@@ -92,7 +94,7 @@ class RunDelivery:
     @property
     def verified(self) -> bool:
         """Whether all that the journal should hold could be read and understood; the counts are checked anyway."""
-        return not (self.reader.damage or self._problems or self._plan.set_aside)
+        return not (self.reader.damage or self.problems or self._plan.set_aside)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -224,7 +226,7 @@ class RunDelivery:
         try:
             translated = self._translator.translate(*document)
         except Exception as error:  # noqa: BLE001 - a user's patch may raise anything; the run goes on
-            self._problems[f"a document ({document[0]}) could not be translated: {error!r}"] = None
+            self._problems.add(f"a document ({document[0]}) could not be translated: {error!r}")
             return
         for name, doc in translated:
             self._plan.consume(name, doc)
@@ -239,21 +241,41 @@ class RunDelivery:
             self._create_run(run)
         if self._contradicted:
             return
-        narrow: SchemaTooNarrow | None = None
+        tables = self._build_tables()
         for plan in self._plan.streams.values():
             stream = self._streams.get(plan.key) or self._create_stream(run, plan)
-            if plan.pending():
-                try:
-                    self._send_rows(stream, plan)
-                except SchemaTooNarrow as error:  # the run is begun again once, for all streams that need it
-                    narrow = error
+            if plan.key in tables:
+                self._send_rows(stream, plan, tables[plan.key])
             for key, array in plan.arrays.items():
                 self._send_array(stream, key, array)
             if len(plan.config_updates) > stream.config_updates:
                 self._remote.set_metadata(stream.path, {"_config_updates": plan.config_updates})
                 stream.config_updates = len(plan.config_updates)
+
+    def _build_tables(self) -> dict[str, pa.Table]:
+        """Return the rows to send of each stream that has some, by its key.
+
+        All of them, before anything is sent: so the run is begun again once for all streams whose schema is too narrow,
+        and no request of unknown fate is forgotten by that.
+        """
+        tables: dict[str, pa.Table] = {}
+        narrow: SchemaTooNarrow | None = None
+        for plan in self._plan.streams.values():
+            if plan.pending():
+                try:
+                    tables[plan.key] = self._build_table(plan)
+                except SchemaTooNarrow as error:
+                    self._learn(plan, error.hints)
+                    narrow = error
         if narrow is not None:
             raise narrow
+        return tables
+
+    def _build_table(self, plan: StreamPlan) -> pa.Table:
+        stream = self._streams.get(plan.key)
+        if stream is not None and stream.table is not None and stream.table.schema != plan.schema:
+            raise SchemaTooNarrow(plan.schema_hints())  # a later descriptor has more columns
+        return build(plan.pending(), plan.schema, plan.data_keys)
 
     def _create_run(self, path: Path) -> None:
         node = self._remote.create(
@@ -277,7 +299,7 @@ class RunDelivery:
         if (found := contradiction(self.reader, metadata)) is not None:
             problem = f"the catalog has the run with {found}: nothing there was changed"
             logger.warning("Journal %s: %s", self.reader.path, problem)
-            self._problems[problem] = None
+            self._problems.add(problem)
             self._contradicted = True
 
     def _create_stream(self, run: Path, plan: StreamPlan) -> _Stream:
@@ -292,15 +314,7 @@ class RunDelivery:
         stream = self._streams[plan.key] = _Stream(path)
         return stream
 
-    def _send_rows(self, stream: _Stream, plan: StreamPlan) -> None:
-        if stream.table is not None and stream.table.schema != plan.schema:  # a later descriptor
-            self._learn(plan, plan.schema_hints())
-            raise SchemaTooNarrow(plan.hints)
-        try:
-            table = build(plan.pending(), plan.schema, plan.data_keys)
-        except SchemaTooNarrow as narrow:
-            self._learn(plan, narrow.hints)
-            raise
+    def _send_rows(self, stream: _Stream, plan: StreamPlan, table: pa.Table) -> None:
         if stream.table is None:
             stream.table, learned = RemoteTable.open(
                 self._remote, stream.path, plan.schema, plan.column_metadata(), self._plan.access_tags
@@ -331,7 +345,7 @@ class RunDelivery:
             raise
         except FinalError as error:
             remote.failed = str(error)
-            self._problems[f"data key {key!r} could not be registered: {error}"] = None
+            self._problems.add(f"data key {key!r} could not be registered: {error}")
 
     def _finish(self, *, interrupted: bool) -> None:
         """Check the rows, write the stop document and the report, and close the live streams."""
@@ -355,7 +369,7 @@ class RunDelivery:
                 [
                     *self._plan.all_notes,
                     *self._translator.notes,
-                    *self._problems,
+                    *self.problems,
                     *(f"the journal is damaged: {damage}" for damage in self.reader.damage),
                 ]
             )
