@@ -6,10 +6,11 @@ one, or somebody else's: where it is makes no difference to what is said here.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from tilewright.delivery.child import Child
 from tilewright.delivery.status import Backlog, Status
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tilewright.delivery.target import Target
     from tilewright.journal import JournalDirectory, Tail
 
+logger = logging.getLogger("tilewright.delivery")
+
 POLL = 0.1
 """Seconds between two looks at the journals, for one who waits."""
 CLOSE_SECONDS = 5.0
@@ -30,25 +33,6 @@ NOBODY_SECONDS = 3.0
 
 Where = Literal["process", "thread", "elsewhere"]
 """Who delivers: a child process, a thread of this process, or a service of its own."""
-
-
-class Hand(Protocol):
-    """What delivers, as seen from here; none of these waits for a server, but `close`, a little."""
-
-    def watch(self, path: Path, uid: str) -> None:
-        """Deliver this journal, which is being written."""
-
-    def ended(self, path: Path) -> None:
-        """Take note that nothing more will be written to this journal."""
-
-    def wake(self) -> None:
-        """Look at the journals now."""
-
-    def renew_key(self, api_key: str) -> None:
-        """Use another key from now on."""
-
-    def close(self) -> None:
-        """End after the request under way."""
 
 
 @dataclass(slots=True)
@@ -96,10 +80,16 @@ class Deliverer:
         self._watched: dict[Path, _Watched] = {}
         self._backlog = Backlog(directory, None if adopt else target.name)
         self._moving: threading.Thread | None = None
-        self._hand: Hand | None = None
+        self._replacing = threading.RLock()
+        """Held while who delivers is replaced."""
+        self._closed = False
+        self._hand: Child | _Thread | None = None
         if where == "process" and target.address is not None:
-            self._hand = Child(directory, target, self._update, self._deliver_here)
-        elif where != "elsewhere":
+            try:
+                self._hand = Child(directory, target, self._update, self._deliver_here)
+            except OSError as error:
+                logger.warning("No process can be started to deliver (%s); this one delivers instead", error)
+        if self._hand is None and where != "elsewhere":
             self._deliver_here()
 
     @property
@@ -170,9 +160,7 @@ class Deliverer:
         -------
         False if that is not so within `timeout` seconds, or if a run was given up.
         """
-        if (
-            isinstance(self._hand, _Thread) and self._hand.is_current
-        ):  # the writer was garbage-collected there
+        if self._hand is not None and self._hand.is_current:  # the writer was garbage-collected there
             return False
         deadline = None if timeout is None else time.monotonic() + timeout
         goals = [(path, size) for path, size in self._backlog.sizes().items() if self._is_for_us(path)]
@@ -215,6 +203,8 @@ class Deliverer:
 
         A server that does not answer is waited for a little, and then left.
         """
+        with self._replacing:
+            self._closed = True
         if self._moving is not None:
             self._moving.join(2 * CLOSE_SECONDS)
         if self._hand is not None:
@@ -231,14 +221,18 @@ class Deliverer:
 
     def _deliver_here(self) -> None:
         """Deliver in a thread of this process from now on."""
-        worker = Worker(
-            self._directory, self._target, self._update, everything=self._everything, adopt=self._adopt
-        )
-        for path, run in list(self._watched.items()):
-            worker.watch(path, run.uid, run.tail)
-            if run.ended:
-                worker.ended(path)
-        self._hand = _Thread(worker)
+        with self._replacing:
+            if self._closed or isinstance(self._hand, _Thread):
+                return
+            hand = _Thread(
+                self._directory, self._target, self._update, everything=self._everything, adopt=self._adopt
+            )
+            self._hand = hand  # before it is told of what there is: more may come meanwhile
+            for path, run in list(self._watched.items()):
+                hand.watch(path, run.uid, run.tail)
+                if run.ended:
+                    hand.ended(path)
+            hand.start()
 
     def _move_here(self) -> None:
         if self._hand is not None:
@@ -266,7 +260,7 @@ class Deliverer:
         here = self._hand if isinstance(self._hand, _Thread) else None
         if path.name in self._state.finished:
             return True
-        if path.exists() or (here is not None and here.worker.holds(path)):
+        if path.exists() or (here is not None and here.holds(path)):
             return False
         if path in self._watched and here is None:
             return False  # in memory, and on its way to a thread of this process
@@ -296,16 +290,12 @@ class Deliverer:
             return True
 
 
-class _Thread:
+class _Thread(Worker):
     """A worker in a thread of this process."""
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.watch = worker.watch
-        self.ended = worker.ended
-        self.wake = worker.wake
-        self.renew_key = worker.renew_key
-        self._thread = threading.Thread(target=worker.work, name="tilewright-delivery", daemon=True)
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread = threading.Thread(target=self.work, name="tilewright-delivery", daemon=True)
         self._thread.start()
 
     @property
@@ -315,6 +305,6 @@ class _Thread:
 
     def close(self) -> None:
         """End the thread after the request it is at; a server that does not answer is waited for a little."""
-        self.worker.close()
+        super().close()
         if not self.is_current:
             self._thread.join(CLOSE_SECONDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -156,7 +157,7 @@ class Worker:
         self._failed: dict[str, str] = {}
         self._finished: list[str] = []
         """Names of journals that are delivered and could not be put aside."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a writer in this very thread
         """Held while `_runs` is changed."""
         self._wake = threading.Event()
         self._closing = False
@@ -265,9 +266,10 @@ class Worker:
         return None
 
     def _report_unreadable(self, path: Path, error: Exception) -> None:
-        if time.time() - path.stat().st_mtime > HEADER_SECONDS:
-            logger.warning("A journal was left alone: %s", error)
-            self._left_alone.add(path)
+        with suppress(FileNotFoundError):  # delivered, or removed, meanwhile
+            if time.time() - path.stat().st_mtime > HEADER_SECONDS:
+                logger.warning("A journal was left alone: %s", error)
+                self._left_alone.add(path)
 
     def _deliver(self) -> None:
         """Bring every run up to its journal, a step of each in turn: none holds up the others."""
@@ -366,7 +368,9 @@ class Worker:
             self._forget(run)
             return
         claimant = self._directory.claimant(run.path)
-        if claimant is not None and str(claimant) != run.claimant:
+        if claimant is None:  # they have just let go of it, or nobody can claim anything here
+            run.trouble = self._directory.problem
+        elif str(claimant) != run.claimant:
             run.claimant = str(claimant)
             logger.info("Run %s is delivered by %s", run.uid, claimant)
 
