@@ -8,6 +8,8 @@ import time
 import pytest
 
 from tilewright.delivery import State, Worker, target
+from tilewright.delivery import worker as worker_module
+from tilewright.errors import InputError
 from tilewright.journal import Header, JournalDirectory, encode
 from tilewright.testing.documents import simple_run
 from tilewright.testing.expected import compare_runs
@@ -133,3 +135,28 @@ def test_files_that_are_no_journals_are_reported_once(work, directory, catalog, 
     assert caplog.text.count("A journal was left alone") == 2
     assert foreign.read_text() == "something else"
     assert empty.exists()
+
+
+def test_a_file_that_is_removed_while_it_is_looked_at_stops_nothing(work, directory, catalog, monkeypatch):
+    documents = simple_run(events=3)
+    record(directory, documents, target(catalog).name)
+    foreign = directory.path / "foreign.twj"
+    foreign.write_text("something else")
+    reader = worker_module.JournalReader
+
+    def removing(path, tail=None):
+        if path == foreign:
+            foreign.unlink()
+            raise InputError("it is no journal")
+        return reader(path, tail)
+
+    monkeypatch.setattr(worker_module, "JournalReader", removing)
+    work(lambda state: state.reachable and state.idle)
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_folder_in_which_nothing_can_be_claimed_is_told(work, directory, catalog, monkeypatch):
+    record(directory, simple_run(events=3), target(catalog).name)
+    monkeypatch.setattr(JournalDirectory, "claim", lambda *_: None)
+    monkeypatch.setattr(JournalDirectory, "problem", "it is read-only")
+    work(lambda state: state.last_error == "it is read-only")
