@@ -139,6 +139,19 @@ def test_an_expired_key_is_renewed(tmp_path, journal, caplog):
     assert "k3y0ld" not in caplog.text
 
 
+def test_a_thread_that_takes_over_has_the_renewed_key(server, journal, whole, monkeypatch):
+    uri = server.uri.partition("?")[0]
+    with TiledWriter(f"{uri}?api_key=k3y0ld", journal=journal, deliver="process", on_stop="return") as writer:
+        writer.renew_key(server.api_key)
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+        (child,) = children()
+        child.kill()
+        documents = simple_run(events=3)
+        write(writer, documents)
+        assert writer.flush(20)
+        assert_readable(whole, documents)
+
+
 @pytest.mark.parametrize("parts", [1, 2], ids=["killed in mid-run", "killed after stop"])
 def test_a_deliverer_outlives_its_writer_to_deliver_what_there_is(server, journal, whole, parts):
     documents = run_of({"row": list(range(40))})

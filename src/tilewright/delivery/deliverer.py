@@ -83,6 +83,7 @@ class Deliverer:
         self._replacing = threading.RLock()
         """Held while who delivers is replaced."""
         self._closed = False
+        self._renewed_key: str | None = None
         self._hand: Child | _Thread | None = None
         if where == "process" and target.address is not None:
             try:
@@ -195,8 +196,11 @@ class Deliverer:
 
     def renew_key(self, api_key: str) -> None:
         """Use another key from now on."""
-        if self._hand is not None:
-            self._hand.renew_key(api_key)
+        with self._replacing:
+            self._renewed_key = api_key
+            hand = self._hand
+        if hand is not None:
+            hand.renew_key(api_key)
 
     def close(self) -> None:
         """Stop after the request under way; journals not yet delivered stay for the next time.
@@ -227,6 +231,8 @@ class Deliverer:
             hand = _Thread(
                 self._directory, self._target, self._update, everything=self._everything, adopt=self._adopt
             )
+            if self._renewed_key is not None:
+                hand.renew_key(self._renewed_key)
             self._hand = hand  # before it is told of what there is: more may come meanwhile
             for path, run in list(self._watched.items()):
                 hand.watch(path, run.uid, run.tail)
