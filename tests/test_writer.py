@@ -101,6 +101,22 @@ def test_flush_waits_for_what_was_written(writer, catalog):
     assert len(writer.status().waiting) == 1
 
 
+@pytest.mark.parametrize("deliver", ["elsewhere", "thread"])
+def test_flush_waits_for_nothing_that_only_others_know(catalog, tmp_path, monkeypatch, deliver):
+    """Such as how far a service is with a run that is not at its end: this would never return."""
+    monkeypatch.setattr(JournalDirectory, "claim", lambda *_: None)
+    monkeypatch.setattr(JournalDirectory, "claimant", lambda *_: "a service")
+    documents = simple_run(events=3)
+    with TiledWriter(catalog, journal=tmp_path, deliver=deliver, on_stop="return", stop_timeout=0) as writer:
+        write(writer, documents[:-1])
+        flushed = []
+        flushing = threading.Thread(target=lambda: flushed.append(writer.flush()), daemon=True)
+        flushing.start()
+        flushing.join(10)
+        assert flushed == [False]
+        writer.close(timeout=0)
+
+
 def test_a_run_given_twice_is_there_once(writer, catalog):
     documents = simple_run(events=6)
     write(writer, documents)

@@ -166,7 +166,8 @@ class TiledWriter:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the server has every document given so far.
 
-        False if it has not within `timeout` seconds, or if it refused a run (see `status`).
+        False if it has not within `timeout` seconds (None: for ever), if it refused a run (see `status`), or if another
+        process delivers a run being recorded here, which does not tell how far it is.
         """
         return self._deliverer.flush(timeout)
 

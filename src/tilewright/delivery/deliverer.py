@@ -29,7 +29,9 @@ POLL = 0.1
 CLOSE_SECONDS = 5.0
 """How long `close` waits for the request under way."""
 NOBODY_SECONDS = 3.0
-"""A run that nobody has begun to deliver by then is not waited for, if delivery is somebody else's business."""
+"""If delivery is somebody else's business, a run is not waited for any longer that nobody has begun to deliver by then, or
+of which nobody tells how far it is.
+"""
 
 Where = Literal["process", "thread", "elsewhere"]
 """Who delivers: a child process, a thread of this process, or a service of its own."""
@@ -159,19 +161,23 @@ class Deliverer:
 
         Returns
         -------
-        False if that is not so within `timeout` seconds, or if a run was given up.
+        False if that is not so within `timeout` seconds, if a run was given up, or if somebody else delivers a run that
+        is being recorded here: then nobody tells how far it is.
         """
         if self._hand is not None and self._hand.is_current:  # the writer was garbage-collected there
             return False
-        deadline = None if timeout is None else time.monotonic() + timeout
+        began = time.monotonic()
         goals = [(path, size) for path, size in self._backlog.sizes().items() if self._is_for_us(path)]
         goals += [(path, run.tail.end) for path, run in list(self._watched.items()) if run.tail is not None]
         if self._hand is not None:
             self._hand.wake()
         for path, size in goals:
             while not self._is_level(path, size):
-                if not (patient or not self._state.away) or (
-                    deadline is not None and time.monotonic() > deadline
+                waited = time.monotonic() - began
+                if (
+                    (self._state.away and not patient)
+                    or (timeout is not None and waited > timeout)
+                    or (waited > NOBODY_SECONDS and self._is_out_of_sight(path))
                 ):
                     return False
                 self._pause()
@@ -272,6 +278,14 @@ class Deliverer:
             return False  # in memory, and on its way to a thread of this process
         self._watched.pop(path, None)
         return True
+
+    def _is_out_of_sight(self, path: Path) -> bool:
+        """Say whether somebody else delivers a run that is being recorded here."""
+        if path not in self._watched:
+            return False
+        run = self._state.runs.get(path.name)
+        nobody_here = self._hand is None and self._moving is None
+        return nobody_here or (run is not None and run.claimant is not None)
 
     def _is_nobodys(self, path: Path) -> bool:
         return self._hand is None and self._moving is None and self._directory.claimant(path) is None
