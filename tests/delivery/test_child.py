@@ -14,6 +14,7 @@ import pytest
 
 from tilewright import TiledWriter, open_catalog, serve
 from tilewright.delivery import child as child_module
+from tilewright.delivery import deliverer as deliverer_module
 from tilewright.testing.documents import run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
@@ -200,6 +201,25 @@ def test_a_deliverer_that_cannot_live_gives_way_to_a_thread(server, journal, who
         write(writer, documents)
         assert_readable(whole, documents)
         assert "this one delivers instead" in caplog.text
+
+
+def test_a_child_that_cannot_live_may_be_given_up_before_its_start_is_over(
+    server, journal, whole, monkeypatch, caplog
+):
+    class Slow(child_module.Child):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self._thread.join(1.0)
+
+    monkeypatch.setattr(deliverer_module, "Child", Slow)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with TiledWriter(server.uri, journal=journal, deliver="process", strict=True) as writer:
+        documents = run_of({"row": list(range(30))})
+        write(writer, documents[:20])
+        assert writer.flush(20)
+        write(writer, documents[20:])
+        assert_readable(whole, documents)
+    assert "this one delivers instead" in caplog.text
 
 
 def test_a_python_that_is_not_there_gives_way_to_a_thread(server, journal, whole, monkeypatch, caplog):

@@ -87,13 +87,16 @@ class Deliverer:
         self._closed = False
         self._renewed_key: str | None = None
         self._hand: Child | _Thread | None = None
-        if where == "process" and target.address is not None:
-            try:
-                self._hand = Child(directory, target, self._update, self._deliver_here)
-            except OSError as error:
-                logger.warning("No process can be started to deliver (%s); this one delivers instead", error)
-        if self._hand is None and where != "elsewhere":
-            self._deliver_here()
+        with self._replacing:  # a child may end before it is noted here that there is one
+            if where == "process" and target.address is not None:
+                try:
+                    self._hand = Child(directory, target, self._update, self._deliver_here)
+                except OSError as error:
+                    logger.warning(
+                        "No process can be started to deliver (%s); this one delivers instead", error
+                    )
+            if self._hand is None and where != "elsewhere":
+                self._deliver_here()
 
     @property
     def state(self) -> State:
