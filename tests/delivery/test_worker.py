@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tilewright.delivery import State, Worker, target
+from tilewright.delivery import run as run_module
 from tilewright.delivery import worker as worker_module
 from tilewright.errors import InputError
 from tilewright.journal import Header, JournalDirectory, encode
@@ -83,6 +84,23 @@ def test_a_run_that_another_process_records_is_its_own(work, directory, catalog)
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_backlog_holds_up_no_live_run_and_tells_how_far_it_is(work, directory, catalog, monkeypatch):
+    monkeypatch.setattr(run_module, "CHUNK_BYTES", 4096)
+    name = target(catalog).name
+    backlog = record(directory, simple_run(events=2000), name).path
+    worker, states = work(lambda state: any(run.level_to > 0 for run in state.runs.values()))
+    documents = simple_run(events=3)
+    live = record(directory, documents[:-1], name, close=False)
+    worker.watch(live.path, documents[0][1]["uid"])
+    size = live.path.stat().st_size
+    deadline = time.monotonic() + 20
+    while live.path.name not in states[-1].runs or states[-1].runs[live.path.name].level_to < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert backlog.exists()
+    live.close()
 
 
 def test_a_service_takes_also_what_others_record(work, directory, catalog):

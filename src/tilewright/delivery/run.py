@@ -75,8 +75,6 @@ class RunDelivery:
     def __init__(self, reader: JournalReader, remote: Remote) -> None:
         self.reader = reader
         self.uid = reader.header.run
-        self.level_to = 0
-        """Bytes of the journal whose documents the server has."""
         self._remote = remote
         self._hints: dict[str, Hints] = {}
         self._repairs = 0
@@ -134,6 +132,8 @@ class RunDelivery:
     def _begin(self) -> None:
         """Start from the first document, as if nothing were known of the server."""
         self.reader.rewind()
+        self.level_to = 0
+        """Bytes of the journal whose documents the server has."""
         self._plan = RunPlan(self._hints)
         self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
         self._streams: dict[str, _Stream] = {}
@@ -199,6 +199,7 @@ class RunDelivery:
         if self._plan.uid is None:
             return self._without_start(more=bool(documents), ended=ended)
         self._send()
+        self.level_to = self.reader.position
         if unsent or self.reader.position - start >= CHUNK_BYTES // 2:
             return Outcome.MORE
         return self._conclude(more=bool(documents), ended=ended)
@@ -212,7 +213,6 @@ class RunDelivery:
         """Say what comes next, when all that was read has been sent; finish the run if that is nothing."""
         if self._contradicted:
             return Outcome.DONE
-        self.level_to = self.reader.position
         if more:
             return Outcome.MORE if ended or self._plan.stop is not None else Outcome.WAITING
         if self._plan.stop is None and not ended:
