@@ -94,6 +94,18 @@ def test_a_killed_deliverer_is_replaced(writer, whole, caplog):
     assert other.pid != child.pid
 
 
+def test_a_pipe_is_not_closed_while_it_is_written_to(writer):
+    """Else what is said to the child might go into another file that gets its number: a journal, say."""
+    hand = writer._deliverer._hand
+    process = hand._process
+    with hand._lock:  # as who says something
+        process.kill()
+        process.wait()
+        time.sleep(0.5)
+        assert not process.stdin.closed
+    until(lambda: process.stdin.closed)
+
+
 def test_the_log_of_the_deliverer_reaches_the_users(journal, caplog):
     with TiledWriter("http://127.0.0.1:9?api_key=secret", journal=journal, deliver="process") as writer:
         write(writer, simple_run())

@@ -91,7 +91,7 @@ class Child:
         self._watched: dict[str, str] = {}
         """uids of the runs being recorded, by the names of their journals."""
         self._lock = threading.RLock()  # it may be the garbage collector that closes, in this very thread
-        """Held while the child is replaced, or spoken to."""
+        """Held while the child is replaced, spoken to, or its pipes are closed."""
         self._closing = threading.Event()
         self._process = self._start()
         self._thread = threading.Thread(target=self._listen, name="tilewright-child", daemon=True)
@@ -186,7 +186,8 @@ class Child:
             with suppress(Exception):
                 self._hear(json.loads(line))
         process.wait()
-        _close_pipes(process)
+        with self._lock:  # not while somebody writes to it: another file may get its number
+            _close_pipes(process)
 
     def _replace(self) -> bool:
         """Start another child in the place of one that ended; False if that cannot be, or is not wanted any more."""
