@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tilewright.delivery import State, Worker, target
+from tilewright.delivery import deliverer as deliverer_module
 from tilewright.delivery import run as run_module
 from tilewright.delivery import worker as worker_module
 from tilewright.errors import InputError
@@ -178,3 +179,10 @@ def test_a_folder_in_which_nothing_can_be_claimed_is_told(work, directory, catal
     monkeypatch.setattr(JournalDirectory, "claim", lambda *_: None)
     monkeypatch.setattr(JournalDirectory, "problem", "it is read-only")
     work(lambda state: state.last_error == "it is read-only")
+
+
+def test_a_thread_that_is_not_started_yet_can_be_asked_and_closed(directory, catalog):
+    """As it may be while it takes over from a child."""
+    thread = deliverer_module._Thread(directory, target(catalog))
+    assert not thread.is_current
+    thread.close()

@@ -316,6 +316,9 @@ class Deliverer:
 class _Thread(Worker):
     """A worker in a thread of this process."""
 
+    _thread: threading.Thread | None = None
+    """None until it is started."""
+
     def start(self) -> None:
         """Begin to deliver."""
         self._thread = threading.Thread(target=self.work, name="tilewright-delivery", daemon=True)
@@ -329,5 +332,5 @@ class _Thread(Worker):
     def close(self) -> None:
         """End the thread after the request it is at; a server that does not answer is waited for a little."""
         super().close()
-        if not self.is_current:
+        if self._thread is not None and not self.is_current:
             self._thread.join(CLOSE_SECONDS)
