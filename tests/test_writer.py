@@ -1,6 +1,7 @@
 """The writer from end to end: documents in, a real server, and what is read back."""
 
 import copy
+import gc
 import logging
 import pickle
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from tilewright import TiledWriter, open_catalog, serve
 from tilewright import writer as writer_module
+from tilewright.delivery import worker
 from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.errors import InputError, SetupError
 from tilewright.journal import JournalDirectory, JournalReader, tail
@@ -97,6 +99,22 @@ def test_flush_waits_for_what_was_written(writer, catalog):
     assert writer.flush(30)
     assert len(catalog[documents[0][1]["uid"]].table()) == 4
     assert len(writer.status().waiting) == 1
+
+
+@pytest.mark.parametrize("deliver", ["elsewhere", "thread"])
+def test_flush_waits_for_nothing_that_only_others_know(catalog, tmp_path, monkeypatch, deliver):
+    """Such as how far a service is with a run that is not at its end: this would never return."""
+    monkeypatch.setattr(JournalDirectory, "claim", lambda *_: None)
+    monkeypatch.setattr(JournalDirectory, "claimant", lambda *_: "a service")
+    documents = simple_run(events=3)
+    with TiledWriter(catalog, journal=tmp_path, deliver=deliver, on_stop="return", stop_timeout=0) as writer:
+        write(writer, documents[:-1])
+        flushed = []
+        flushing = threading.Thread(target=lambda: flushed.append(writer.flush()), daemon=True)
+        flushing.start()
+        flushing.join(10)
+        assert flushed == [False]
+        writer.close(timeout=0)
 
 
 def test_a_run_given_twice_is_there_once(writer, catalog):
@@ -640,3 +658,30 @@ def test_what_a_full_memory_loses_is_told(tmp_path, full_disk, monkeypatch, capl
     assert len([text for text in errors if "a document is lost" in text]) == 1
     assert any("documents were lost" in text for text in errors)
     assert any("lost unless it was delivered" in text for text in errors)
+
+
+def test_a_writer_may_be_collected_in_the_middle_of_anything(catalog, tmp_path, monkeypatch):
+    """Also in the thread that delivers, while it holds a lock that closing takes."""
+    collect = threading.Event()
+    one_for_each_uid = worker._one_for_each_uid
+
+    def collecting(runs):
+        if collect.is_set():
+            gc.collect()
+        return one_for_each_uid(runs)
+
+    monkeypatch.setattr(worker, "_one_for_each_uid", collecting)
+    gc.disable()
+    try:
+        writer = TiledWriter(catalog, journal=tmp_path, deliver="thread", on_stop="return")
+        for document in simple_run(events=3)[:-1]:
+            writer(*document)
+        assert writer.flush(20)
+        writer.itself = writer
+        del writer
+        collect.set()
+        (thread,) = (thread for thread in threading.enumerate() if thread.name == "tilewright-delivery")
+        thread.join(20)
+        assert not thread.is_alive()
+    finally:
+        gc.enable()

@@ -105,6 +105,7 @@ class TiledWriter:
         self._strict = strict
         self._directory = directory
         self._catalog = where.name
+        self._process = os.getpid()
         self._deliverer = Deliverer(directory, where, by)
         self._recorder = Recorder(
             directory,
@@ -122,7 +123,9 @@ class TiledWriter:
             ours = Translator if getattr(normalizer, "__name__", "") == "RunNormalizer" else normalizer
             self._corrections = Corrections(self._record, ours, patches or {}, spec_to_mimetype or {})
         # Also when the process ends, or nobody holds the writer any more.
-        self._close_at_exit = weakref.finalize(self, _close, self._recorder, self._deliverer, stop_timeout)
+        self._close_at_exit = weakref.finalize(
+            self, _close, self._recorder, self._deliverer, stop_timeout, self._process
+        )
         atexit.register(self._close_at_exit)  # last registered runs first: before an embedded server closes
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -163,7 +166,8 @@ class TiledWriter:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the server has every document given so far.
 
-        False if it has not within `timeout` seconds, or if it refused a run (see `status`).
+        False if it has not within `timeout` seconds (None: for ever), if it refused a run (see `status`), or if another
+        process delivers a run being recorded here, which does not tell how far it is.
         """
         return self._deliverer.flush(timeout)
 
@@ -188,7 +192,7 @@ class TiledWriter:
         atexit.unregister(self._close_at_exit)
         if not self._close_at_exit.detach():
             return self._deliverer.flush(0)
-        return _close(self._recorder, self._deliverer, timeout)
+        return _close(self._recorder, self._deliverer, timeout, self._process)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -252,7 +256,9 @@ def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     return default_directory()
 
 
-def _close(recorder: Recorder, deliverer: Deliverer, timeout: float | None) -> bool:
+def _close(recorder: Recorder, deliverer: Deliverer, timeout: float | None, process: int) -> bool:
+    if os.getpid() != process:  # a fork inherits the writer, but must not end what its parent delivers with
+        return False
     recorder.end_runs()
     done = deliverer.flush(timeout, patient=False)
     recorder.close()  # not before: what is in memory may find its way to the disk meanwhile

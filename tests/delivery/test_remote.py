@@ -2,6 +2,7 @@ import http.server
 import socket
 import threading
 
+import httpx
 import pytest
 
 from tilewright.delivery import target
@@ -11,6 +12,7 @@ from tilewright.delivery.remote import (
     FateUnknownError,
     KeyRefusedError,
     NotThereError,
+    Remote,
     UnreachableError,
 )
 from tilewright.errors import FinalError, InputError
@@ -126,3 +128,17 @@ def test_the_key_may_come_from_the_environment(monkeypatch, answering):
         remote.delete(("400",))
     assert answering.seen[0][2] == "Apikey fromenv"
     remote.close()
+
+
+def answered_by(response):
+    return Remote(httpx.Client(transport=httpx.MockTransport(lambda _: response)), "http://nowhere/api/v1")
+
+
+def test_an_answer_that_cannot_be_decompressed_leaves_the_fate_unknown():
+    garbage = httpx.ByteStream(b"not gzip")
+    with pytest.raises(FateUnknownError):
+        answered_by(httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=garbage)).get(("run",))
+
+
+def test_a_server_without_live_streams_has_none_to_close():
+    answered_by(httpx.Response(404, json={"detail": "Not Found"})).close_stream(("run",))

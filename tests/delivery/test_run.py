@@ -7,6 +7,7 @@ import pytest
 
 from tilewright.delivery import Outcome, RunDelivery, nodes, target
 from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.documents.notes import MAX_NOTE_LENGTH, MAX_NOTES
 from tilewright.errors import FinalError, TransientError
 from tilewright.journal import Header, JournalReader, JournalWriter, encode
 from tilewright.testing.documents import file_documents, run_of, simple_run
@@ -159,6 +160,49 @@ def test_a_wider_number_in_the_first_batch_costs_nothing(journal, watched, catal
     deliver(journal.delivery(watched))
     assert_delivered(catalog, documents)
     assert ("delete", "internal", None) not in watched.asked
+
+
+def with_another_stream(documents):
+    """Return a run with a second stream that has the same rows."""
+    another = []
+    for name, doc in documents:
+        another.append((name, doc))
+        if name == "descriptor":
+            another.append((name, doc | {"uid": "another", "name": "another"}))
+        elif name == "event":
+            another.append((name, doc | {"uid": f"another {doc['uid']}", "descriptor": "another"}))
+    return another
+
+
+def test_a_server_that_fails_while_a_table_of_another_stream_has_to_be_wider(journal, watched, catalog):
+    documents = run_of({"n": [1, 2, 3, 4.5, 5]}, dtypes={"n": "<i8"})
+    documents = [
+        (name, doc | {"data": {"n": int(doc["data"]["n"])}} if doc.get("descriptor") == "another" else doc)
+        for name, doc in with_another_stream(documents)
+    ]
+    journal.append(documents[:-6])
+    delivery = journal.delivery(watched)
+    deliver(delivery)
+    watched.failures.append("before")
+    journal.append(documents[-6:])
+    assert deliver(delivery) is Outcome.DONE
+    assert watched.failures == []
+    assert_delivered(catalog, documents)
+
+
+def test_what_goes_wrong_with_many_documents_takes_no_memory(journal, remote, monkeypatch):
+    documents = simple_run(events=MAX_NOTES + 10)
+    journal.append(documents)
+    delivery = journal.delivery(remote)
+
+    def fail(name, doc):
+        raise ValueError(f"not today: {doc['uid']}" + "!" * 1000)
+
+    monkeypatch.setattr(delivery._translator, "translate", fail)
+    assert deliver(delivery, ended=True) is Outcome.DONE
+    assert len(delivery.problems) == MAX_NOTES + 1
+    assert max(map(len, delivery.problems)) <= MAX_NOTE_LENGTH
+    assert not delivery.verified
 
 
 def test_a_widened_table_is_adopted_by_the_next_deliverer(journal, watched, catalog):

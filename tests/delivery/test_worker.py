@@ -8,7 +8,11 @@ import time
 import pytest
 
 from tilewright.delivery import State, Worker, target
+from tilewright.delivery import deliverer as deliverer_module
+from tilewright.delivery import run as run_module
+from tilewright.delivery import worker as worker_module
 from tilewright.delivery.run import Outcome, RunDelivery
+from tilewright.errors import InputError
 from tilewright.journal import Header, JournalDirectory, encode
 from tilewright.journal.disk import let_go
 from tilewright.testing.disk import FaultyDisk
@@ -84,6 +88,23 @@ def test_a_run_that_another_process_records_is_its_own(work, directory, catalog)
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_backlog_holds_up_no_live_run_and_tells_how_far_it_is(work, directory, catalog, monkeypatch):
+    monkeypatch.setattr(run_module, "CHUNK_BYTES", 4096)
+    name = target(catalog).name
+    backlog = record(directory, simple_run(events=2000), name).path
+    worker, states = work(lambda state: any(run.level_to > 0 for run in state.runs.values()))
+    documents = simple_run(events=3)
+    live = record(directory, documents[:-1], name, close=False)
+    worker.watch(live.path, documents[0][1]["uid"])
+    size = live.path.stat().st_size
+    deadline = time.monotonic() + 20
+    while live.path.name not in states[-1].runs or states[-1].runs[live.path.name].level_to < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert backlog.exists()
+    live.close()
 
 
 def test_a_service_takes_also_what_others_record(work, directory, catalog):
@@ -194,3 +215,35 @@ def test_files_that_are_no_journals_are_reported_once(work, directory, catalog, 
     assert caplog.text.count("A journal was left alone") == 2
     assert foreign.read_text() == "something else"
     assert empty.exists()
+
+
+def test_a_file_that_is_removed_while_it_is_looked_at_stops_nothing(work, directory, catalog, monkeypatch):
+    documents = simple_run(events=3)
+    record(directory, documents, target(catalog).name)
+    foreign = directory.path / "foreign.twj"
+    foreign.write_text("something else")
+    reader = worker_module.JournalReader
+
+    def removing(path, tail=None):
+        if path == foreign:
+            foreign.unlink()
+            raise InputError("it is no journal")
+        return reader(path, tail)
+
+    monkeypatch.setattr(worker_module, "JournalReader", removing)
+    work(lambda state: state.reachable and state.idle)
+    assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_folder_in_which_nothing_can_be_claimed_is_told(work, directory, catalog, monkeypatch):
+    record(directory, simple_run(events=3), target(catalog).name)
+    monkeypatch.setattr(JournalDirectory, "claim", lambda *_: None)
+    monkeypatch.setattr(JournalDirectory, "problem", "it is read-only")
+    work(lambda state: state.last_error == "it is read-only")
+
+
+def test_a_thread_that_is_not_started_yet_can_be_asked_and_closed(directory, catalog):
+    """As it may be while it takes over from a child."""
+    thread = deliverer_module._Thread(directory, target(catalog))
+    assert not thread.is_current
+    thread.close()

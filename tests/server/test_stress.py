@@ -116,7 +116,7 @@ def test_one_writer_and_several_readers_of_sqlite(tmp_path, connect, configurati
 def test_tables_created_and_first_filled_at_once(connect, configuration, tables):
     """In DuckDB, these conflict in the catalog: tables of the same schema share one, and all share a sequence."""
     with serve_config(configuration(tables=tables), port=0, announce=False) as server:
-        start = threading.Barrier(4)
+        start = threading.Barrier(4, timeout=60)
 
         def create(number):
             with connect(server) as client:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.target import Address, at_address
 from tilewright.delivery.worker import RunState, State, Worker
@@ -41,6 +42,8 @@ main()
 
 CLOSE_SECONDS = 5.0
 """How long the child may take over the request it is at; then it is killed."""
+LAST_WORDS_SECONDS = 1.0
+"""How long to listen to a child that has ended: what it said last; a fork of this process may keep the pipe open."""
 ORPHAN_SECONDS = 60.0
 """How long the child goes on delivering when the acquiring process is gone."""
 SHORT_LIFE = 5.0
@@ -62,6 +65,11 @@ class Child:
         Called with each state, in a thread of this object.
     failed
         Called, in that thread, when no child can be kept alive.
+
+    Raises
+    ------
+    OSError
+        If no process can be started.
     """
 
     def __init__(
@@ -82,9 +90,9 @@ class Child:
         self._failed = failed
         self._watched: dict[str, str] = {}
         """uids of the runs being recorded, by the names of their journals."""
-        self._lock = threading.Lock()
-        """Held while the child is replaced, or spoken to."""
-        self._closing = False
+        self._lock = threading.RLock()  # it may be the garbage collector that closes, in this very thread
+        """Held while the child is replaced, spoken to, or its pipes are closed."""
+        self._closing = threading.Event()
         self._process = self._start()
         self._thread = threading.Thread(target=self._listen, name="tilewright-child", daemon=True)
         self._thread.start()
@@ -93,6 +101,11 @@ class Child:
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the thread of this object that asks."""
+        return threading.current_thread() is self._thread
 
     def watch(self, path: Path, uid: str) -> None:
         """Have this journal delivered while it is written."""
@@ -117,20 +130,20 @@ class Child:
         self._say({"key": api_key})
 
     def close(self) -> None:
-        """Let the child finish the request it is at, and end it."""
-        self._closing = True
+        """Let the child finish the request it is at, and end it; kill it if that takes too long."""
+        with self._lock:
+            self._closing.set()  # from here on, no other child is started
         self._say({"close": True})
         try:
             self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        if not self.is_current:
+            self._thread.join(LAST_WORDS_SECONDS)
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - this very Python
-            [sys.executable, "-P", "-c", _START, json.dumps(sys.path)],
+            [sys.executable or "", "-P", "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in a terminal is for the acquisition
@@ -143,39 +156,53 @@ class Child:
 
     def _say(self, message: dict[str, Any]) -> None:
         """Send a message; one that the child cannot take is of no use to it, for the journals tell all of this."""
+        line = _line(message)
+        if len(line) > select.PIPE_BUF:  # it might be cut; only the uid of a run can be that long
+            return
         with self._lock:
             stdin = self._process.stdin
             assert stdin is not None
             with suppress(BlockingIOError, BrokenPipeError, ValueError):
-                os.write(stdin.fileno(), _line(message))
+                os.write(stdin.fileno(), line)
 
     def _listen(self) -> None:
         """Pass on what the child says, and replace it when it dies."""
         short_lives = 0
         while True:
             began = time.monotonic()
-            for line in _lines(self._process.stdout):
-                self._hear(json.loads(line))
-            self._process.wait()
-            _close_pipes(self._process)
-            if self._is_closing():
-                return
+            self._hear_out(self._process)
             short_lives = short_lives + 1 if time.monotonic() - began < SHORT_LIFE else 0
-            if short_lives == RESTARTS:
-                logger.error("The process that delivers cannot be kept alive; this one delivers instead")
-                self._failed()
-                return
-            logger.warning(
-                "The process that delivers ended (%s); another one is started", self._process.returncode
-            )
-            with self._lock:
-                self._process = self._start()
-            for name, uid in list(self._watched.items()):
-                self._say({"watch": name, "uid": uid})
-            self._say({"close": True} if self._is_closing() else {})
+            if short_lives == RESTARTS or not self._replace():
+                break
+        if not self._closing.is_set():
+            logger.error("The process that delivers cannot be kept alive; this one delivers instead")
+            self._failed()
 
-    def _is_closing(self) -> bool:
-        return self._closing
+    def _hear_out(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass on what a child says until it ends."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            # A kill may cut a line short, a Python may print when it starts, and a user's log handler may raise.
+            with suppress(Exception):
+                self._hear(json.loads(line))
+        process.wait()
+        with self._lock:  # not while somebody writes to it: another file may get its number
+            _close_pipes(process)
+
+    def _replace(self) -> bool:
+        """Start another child in the place of one that ended; False if that cannot be, or is not wanted any more."""
+        with self._lock:
+            if self._closing.is_set():
+                return False
+            try:
+                ended, self._process = self._process, self._start()
+            except OSError as error:  # no memory, no room for a process, no such Python any more
+                logger.warning("No process can be started to deliver: %s", error)
+                return False
+        logger.warning("The process that delivers ended (%s); another one is started", ended.returncode)
+        for name, uid in list(self._watched.items()):
+            self._say({"watch": name, "uid": uid})
+        return True
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "log" in message:
@@ -190,30 +217,53 @@ def _line(message: dict[str, Any]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def _lines(stream: IO[bytes] | None) -> list[bytes] | IO[bytes]:
-    return stream or []
-
-
 def _close_pipes(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
 
 
+class _Parent:
+    """The acquiring process, as the child sees it.
+
+    Parameters
+    ----------
+    pid
+        Its process id.
+    output
+        The pipe that leads there.
+    """
+
+    def __init__(self, pid: int, output: int) -> None:
+        self._pid = pid
+        self._output = output
+        self._room = select.poll()
+        self._room.register(output, select.POLLOUT)
+        self._lock = threading.Lock()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended; a copy of it (a fork) may keep the pipes open, and does not care for them."""
+        return os.getppid() != self._pid
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message; waits while it is not read, for as long as there is a parent."""
+        rest = memoryview(_line(message))
+        with self._lock, suppress(BrokenPipeError):
+            while rest and not self.is_gone:
+                if self._room.poll(1000):  # then there is room for so much
+                    rest = rest[os.write(self._output, rest[: select.PIPE_BUF]) :]
+
+
 class _ToParent(logging.Handler):
     """Sends the log up, where the user has it set up."""
 
+    def __init__(self, parent: _Parent) -> None:
+        super().__init__()
+        self._parent = parent
+
     def emit(self, record: logging.LogRecord) -> None:
-        _tell({"log": [record.levelno, self.format(record)]})
-
-
-_telling = threading.Lock()
-
-
-def _tell(message: dict[str, Any]) -> None:
-    with _telling, suppress(BrokenPipeError):  # nobody is there any more to hear it
-        sys.stdout.buffer.write(_line(message))
-        sys.stdout.buffer.flush()
+        self._parent.tell({"log": [record.levelno, self.format(record)]})
 
 
 def main() -> None:
@@ -223,16 +273,19 @@ def main() -> None:
     if not line:
         return
     task = json.loads(line)
+    parent = _Parent(task["parent"], os.dup(sys.stdout.fileno()))
+    with suppress(OSError):  # there may be no standard error
+        os.dup2(2, sys.stdout.fileno())  # what a library prints is not for the parent
     sys.argv[:] = [f"tilewright, for process {task['parent']}"]  # what claims say of it
-    logging.getLogger("tilewright").addHandler(_ToParent())
+    logging.getLogger("tilewright").addHandler(_ToParent(parent))
     logging.getLogger("tilewright").setLevel(logging.INFO)
     address = task["address"]
     login = None if address["login"] is None else tuple(address["login"])
     where = Address(address["api"], tuple(address["root"]), address["headers"], login)
     directory = JournalDirectory(Path(task["journals"]))
-    worker = Worker(directory, at_address(where, task["name"]), lambda state: _tell(asdict(state)))
+    worker = Worker(directory, at_address(where, task["name"]), lambda state: parent.tell(asdict(state)))
     threading.Thread(target=_obey, args=(worker, directory.path), daemon=True).start()
-    threading.Thread(target=_notice_orphanhood, args=(worker, task["parent"]), daemon=True).start()
+    threading.Thread(target=_notice_orphanhood, args=(worker, parent), daemon=True).start()
     worker.work()
     os._exit(0)  # not waiting for the thread that reads
 
@@ -254,8 +307,8 @@ def _obey(worker: Worker, directory: Path) -> None:
     worker.finish(ORPHAN_SECONDS)
 
 
-def _notice_orphanhood(worker: Worker, parent: int) -> None:
+def _notice_orphanhood(worker: Worker, parent: _Parent) -> None:
     """Finish also if a copy of the acquiring process (a fork) keeps the standard input open."""
-    while os.getppid() == parent:
+    while not parent.is_gone:
         time.sleep(1.0)
     worker.finish(ORPHAN_SECONDS)

@@ -6,10 +6,11 @@ one, or somebody else's: where it is makes no difference to what is said here.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from tilewright.delivery.child import Child
 from tilewright.delivery.status import Backlog, Status
@@ -21,34 +22,19 @@ if TYPE_CHECKING:
     from tilewright.delivery.target import Target
     from tilewright.journal import JournalDirectory, Tail
 
+logger = logging.getLogger("tilewright.delivery")
+
 POLL = 0.1
 """Seconds between two looks at the journals, for one who waits."""
 CLOSE_SECONDS = 5.0
 """How long `close` waits for the request under way."""
 NOBODY_SECONDS = 3.0
-"""A run that nobody has begun to deliver by then is not waited for, if delivery is somebody else's business."""
+"""If delivery is somebody else's business, a run is not waited for any longer that nobody has begun to deliver by then, or
+of which nobody tells how far it is.
+"""
 
 Where = Literal["process", "thread", "elsewhere"]
 """Who delivers: a child process, a thread of this process, or a service of its own."""
-
-
-class Hand(Protocol):
-    """What delivers, as seen from here; none of these waits for a server, but `close`, a little."""
-
-    def watch(self, path: Path, uid: str) -> None:
-        """Deliver this journal, which is being written."""
-
-    def ended(self, path: Path) -> None:
-        """Take note that nothing more will be written to this journal."""
-
-    def wake(self) -> None:
-        """Look at the journals now."""
-
-    def renew_key(self, api_key: str) -> None:
-        """Use another key from now on."""
-
-    def close(self) -> None:
-        """End after the request under way."""
 
 
 @dataclass(slots=True)
@@ -96,11 +82,21 @@ class Deliverer:
         self._watched: dict[Path, _Watched] = {}
         self._backlog = Backlog(directory, None if adopt else target.name)
         self._moving: threading.Thread | None = None
-        self._hand: Hand | None = None
-        if where == "process" and target.address is not None:
-            self._hand = Child(directory, target, self._update, self._deliver_here)
-        elif where != "elsewhere":
-            self._deliver_here()
+        self._replacing = threading.RLock()
+        """Held while who delivers is replaced."""
+        self._closed = False
+        self._renewed_key: str | None = None
+        self._hand: Child | _Thread | None = None
+        with self._replacing:  # a child may end before it is noted here that there is one
+            if where == "process" and target.address is not None:
+                try:
+                    self._hand = Child(directory, target, self._update, self._deliver_here)
+                except OSError as error:
+                    logger.warning(
+                        "No process can be started to deliver (%s); this one delivers instead", error
+                    )
+            if self._hand is None and where != "elsewhere":
+                self._deliver_here()
 
     @property
     def state(self) -> State:
@@ -168,21 +164,23 @@ class Deliverer:
 
         Returns
         -------
-        False if that is not so within `timeout` seconds, or if a run was given up.
+        False if that is not so within `timeout` seconds, if a run was given up, or if somebody else delivers a run that
+        is being recorded here: then nobody tells how far it is.
         """
-        if (
-            isinstance(self._hand, _Thread) and self._hand.is_current
-        ):  # the writer was garbage-collected there
+        if self._hand is not None and self._hand.is_current:  # the writer was garbage-collected there
             return False
-        deadline = None if timeout is None else time.monotonic() + timeout
+        began = time.monotonic()
         goals = [(path, size) for path, size in self._backlog.sizes().items() if self._is_for_us(path)]
         goals += [(path, run.tail.end) for path, run in list(self._watched.items()) if run.tail is not None]
         if self._hand is not None:
             self._hand.wake()
         for path, size in goals:
             while not self._is_level(path, size):
-                if not (patient or not self._state.away) or (
-                    deadline is not None and time.monotonic() > deadline
+                waited = time.monotonic() - began
+                if (
+                    (self._state.away and not patient)
+                    or (timeout is not None and waited > timeout)
+                    or (waited > NOBODY_SECONDS and self._is_out_of_sight(path))
                 ):
                     return False
                 self._pause()
@@ -207,14 +205,19 @@ class Deliverer:
 
     def renew_key(self, api_key: str) -> None:
         """Use another key from now on."""
-        if self._hand is not None:
-            self._hand.renew_key(api_key)
+        with self._replacing:
+            self._renewed_key = api_key
+            hand = self._hand
+        if hand is not None:
+            hand.renew_key(api_key)
 
     def close(self) -> None:
         """Stop after the request under way; journals not yet delivered stay for the next time.
 
         A server that does not answer is waited for a little, and then left.
         """
+        with self._replacing:
+            self._closed = True
         if self._moving is not None:
             self._moving.join(2 * CLOSE_SECONDS)
         if self._hand is not None:
@@ -231,14 +234,20 @@ class Deliverer:
 
     def _deliver_here(self) -> None:
         """Deliver in a thread of this process from now on."""
-        worker = Worker(
-            self._directory, self._target, self._update, everything=self._everything, adopt=self._adopt
-        )
-        for path, run in list(self._watched.items()):
-            worker.watch(path, run.uid, run.tail)
-            if run.ended:
-                worker.ended(path)
-        self._hand = _Thread(worker)
+        with self._replacing:
+            if self._closed or isinstance(self._hand, _Thread):
+                return
+            hand = _Thread(
+                self._directory, self._target, self._update, everything=self._everything, adopt=self._adopt
+            )
+            if self._renewed_key is not None:
+                hand.renew_key(self._renewed_key)
+            self._hand = hand  # before it is told of what there is: more may come meanwhile
+            for path, run in list(self._watched.items()):
+                hand.watch(path, run.uid, run.tail)
+                if run.ended:
+                    hand.ended(path)
+            hand.start()
 
     def _move_here(self) -> None:
         if self._hand is not None:
@@ -266,12 +275,20 @@ class Deliverer:
         here = self._hand if isinstance(self._hand, _Thread) else None
         if path.name in self._state.finished:
             return True
-        if path.exists() or (here is not None and here.worker.holds(path)):
+        if path.exists() or (here is not None and here.holds(path)):
             return False
         if path in self._watched and here is None:
             return False  # in memory, and on its way to a thread of this process
         self._watched.pop(path, None)
         return True
+
+    def _is_out_of_sight(self, path: Path) -> bool:
+        """Say whether somebody else delivers a run that is being recorded here."""
+        if path not in self._watched:
+            return False
+        run = self._state.runs.get(path.name)
+        nobody_here = self._hand is None and self._moving is None
+        return nobody_here or (run is not None and run.claimant is not None)
 
     def _is_nobodys(self, path: Path) -> bool:
         return self._hand is None and self._moving is None and self._directory.claimant(path) is None
@@ -296,16 +313,15 @@ class Deliverer:
             return True
 
 
-class _Thread:
+class _Thread(Worker):
     """A worker in a thread of this process."""
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.watch = worker.watch
-        self.ended = worker.ended
-        self.wake = worker.wake
-        self.renew_key = worker.renew_key
-        self._thread = threading.Thread(target=worker.work, name="tilewright-delivery", daemon=True)
+    _thread: threading.Thread | None = None
+    """None until it is started."""
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread = threading.Thread(target=self.work, name="tilewright-delivery", daemon=True)
         self._thread.start()
 
     @property
@@ -315,6 +331,6 @@ class _Thread:
 
     def close(self) -> None:
         """End the thread after the request it is at; a server that does not answer is waited for a little."""
-        self.worker.close()
-        if not self.is_current:
+        super().close()
+        if self._thread is not None and not self.is_current:
             self._thread.join(CLOSE_SECONDS)

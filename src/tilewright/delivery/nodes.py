@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from tilewright.delivery.order import checksum
+from tilewright.delivery.identity import checksum
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Path, Remote
 from tilewright.documents import to_json
 from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema
@@ -145,7 +145,7 @@ class RemoteTable:
         rows
             How many there should be.
         order
-            The checksum of their `seq_num`; see `order.checksum`.
+            The checksum of their `seq_num`; see `identity.checksum`.
         may_be_ahead
             Whether there may be later rows than the journal's: delivered out of a memory that is gone, or of a file
             of which the machine lost the end when it failed. They are nowhere else.

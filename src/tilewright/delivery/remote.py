@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -218,8 +219,9 @@ class Remote:
             return
 
     def close_stream(self, path: Path) -> None:
-        """Tell live subscribers of a node that nothing more will come."""
-        self._send("DELETE", "stream/close", path)
+        """Tell live subscribers of a node that nothing more will come; a server without live streams has none."""
+        with suppress(NotThereError):
+            self._send("DELETE", "stream/close", path)
 
     def _send(
         self,
@@ -249,7 +251,7 @@ class Remote:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             message = f"{doing}: cannot reach {self.api}: {error or type(error).__name__}"
             raise UnreachableError(self._without_key(message)) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # also an answer that cannot be decompressed
             raise FateUnknownError(self._without_key(f"{doing}: the connection broke: {error!r}")) from error
         except RuntimeError as error:  # a Tiled client that its owner has closed
             raise TransientError(self._without_key(f"{doing}: {error}")) from error

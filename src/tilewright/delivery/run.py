@@ -13,15 +13,17 @@ from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from tilewright.delivery.identity import checksum, contradiction
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
-from tilewright.delivery.order import checksum, contradiction
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError, Path, Remote
-from tilewright.documents import Translator
+from tilewright.documents import Notes, Translator
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tilewright.documents import Document
     from tilewright.formats import ExternalArray
     from tilewright.journal import JournalReader
@@ -54,7 +56,7 @@ class _Stream:
     path: Path
     table: RemoteTable | None = None
     order: int = 0
-    """Checksum of the `seq_num` of the rows sent; see `order.checksum`."""
+    """Checksum of the `seq_num` of the rows sent; see `identity.checksum`."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
     config_updates: int = 0
     ahead: int = 0
@@ -75,15 +77,13 @@ class RunDelivery:
     def __init__(self, reader: JournalReader, remote: Remote) -> None:
         self.reader = reader
         self.uid = reader.header.run
-        self.level_to = 0
-        """Bytes of the journal whose documents the server has."""
         self._remote = remote
         self._hints: dict[str, Hints] = {}
         self._repairs = 0
         self._vanishing: tuple[Path, float] | None = None
         """A table that somebody may be deleting, and until when, on the monotonic clock."""
-        self._problems: dict[str, None] = {}
-        """What went wrong with single documents, each once, in order."""
+        self._problems = Notes()
+        """What went wrong with single documents."""
         self._begin()
 
     @property
@@ -95,7 +95,7 @@ class RunDelivery:
     def verified(self) -> bool:
         """Whether all that the journal should hold could be read and understood; the counts are checked anyway."""
         ahead = any(stream.ahead for stream in self._streams.values())
-        return not (ahead or self.reader.damage or self._problems or self._plan.set_aside)
+        return not (ahead or self.reader.damage or self.problems or self._plan.set_aside)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -135,6 +135,8 @@ class RunDelivery:
     def _begin(self) -> None:
         """Start from the first document, as if nothing were known of the server."""
         self.reader.rewind()
+        self.level_to = 0
+        """Bytes of the journal whose documents the server has."""
         self._plan = RunPlan(self._hints)
         self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
         self._streams: dict[str, _Stream] = {}
@@ -200,6 +202,7 @@ class RunDelivery:
         if self._plan.uid is None:
             return self._without_start(more=bool(documents), ended=ended)
         self._send()
+        self.level_to = self.reader.position
         if unsent or self.reader.position - start >= CHUNK_BYTES // 2:
             return Outcome.MORE
         return self._conclude(more=bool(documents), ended=ended)
@@ -213,7 +216,6 @@ class RunDelivery:
         """Say what comes next, when all that was read has been sent; finish the run if that is nothing."""
         if self._contradicted:
             return Outcome.DONE
-        self.level_to = self.reader.position
         if more:
             return Outcome.MORE if ended or self._plan.stop is not None else Outcome.WAITING
         if self._plan.stop is None and not ended:
@@ -227,7 +229,7 @@ class RunDelivery:
         try:
             translated = self._translator.translate(*document)
         except Exception as error:  # noqa: BLE001 - a user's patch may raise anything; the run goes on
-            self._problems[f"a document ({document[0]}) could not be translated: {error!r}"] = None
+            self._problems.add(f"a document ({document[0]}) could not be translated: {error!r}")
             return
         for name, doc in translated:
             self._plan.consume(name, doc)
@@ -242,21 +244,41 @@ class RunDelivery:
             self._create_run(run)
         if self._contradicted:
             return
-        narrow: SchemaTooNarrow | None = None
+        tables = self._build_tables()
         for plan in self._plan.streams.values():
             stream = self._streams.get(plan.key) or self._create_stream(run, plan)
-            if plan.pending():
-                try:
-                    self._send_rows(stream, plan)
-                except SchemaTooNarrow as error:  # the run is begun again once, for all streams that need it
-                    narrow = error
+            if plan.key in tables:
+                self._send_rows(stream, plan, tables[plan.key])
             for key, array in plan.arrays.items():
                 self._send_array(stream, key, array)
             if len(plan.config_updates) > stream.config_updates:
                 self._remote.set_metadata(stream.path, {"_config_updates": plan.config_updates})
                 stream.config_updates = len(plan.config_updates)
+
+    def _build_tables(self) -> dict[str, pa.Table]:
+        """Return the rows to send of each stream that has some, by its key.
+
+        All of them, before anything is sent: so the run is begun again once for all streams whose schema is too narrow,
+        and no request of unknown fate is forgotten by that.
+        """
+        tables: dict[str, pa.Table] = {}
+        narrow: SchemaTooNarrow | None = None
+        for plan in self._plan.streams.values():
+            if plan.pending():
+                try:
+                    tables[plan.key] = self._build_table(plan)
+                except SchemaTooNarrow as error:
+                    self._learn(plan, error.hints)
+                    narrow = error
         if narrow is not None:
             raise narrow
+        return tables
+
+    def _build_table(self, plan: StreamPlan) -> pa.Table:
+        stream = self._streams.get(plan.key)
+        if stream is not None and stream.table is not None and stream.table.schema != plan.schema:
+            raise SchemaTooNarrow(plan.schema_hints())  # a later descriptor has more columns
+        return build(plan.pending(), plan.schema, plan.data_keys)
 
     def _create_run(self, path: Path) -> None:
         node = self._remote.create(
@@ -280,7 +302,7 @@ class RunDelivery:
         if (found := contradiction(self.reader, metadata)) is not None:
             problem = f"the catalog has the run with {found}: nothing there was changed"
             logger.warning("Journal %s: %s", self.reader.path, problem)
-            self._problems[problem] = None
+            self._problems.add(problem)
             self._contradicted = True
 
     def _create_stream(self, run: Path, plan: StreamPlan) -> _Stream:
@@ -295,15 +317,7 @@ class RunDelivery:
         stream = self._streams[plan.key] = _Stream(path)
         return stream
 
-    def _send_rows(self, stream: _Stream, plan: StreamPlan) -> None:
-        if stream.table is not None and stream.table.schema != plan.schema:  # a later descriptor
-            self._learn(plan, plan.schema_hints())
-            raise SchemaTooNarrow(plan.hints)
-        try:
-            table = build(plan.pending(), plan.schema, plan.data_keys)
-        except SchemaTooNarrow as narrow:
-            self._learn(plan, narrow.hints)
-            raise
+    def _send_rows(self, stream: _Stream, plan: StreamPlan, table: pa.Table) -> None:
         if stream.table is None:
             stream.table, learned = RemoteTable.open(
                 self._remote, stream.path, plan.schema, plan.column_metadata(), self._plan.access_tags
@@ -334,7 +348,7 @@ class RunDelivery:
             raise
         except FinalError as error:
             remote.failed = str(error)
-            self._problems[f"data key {key!r} could not be registered: {error}"] = None
+            self._problems.add(f"data key {key!r} could not be registered: {error}")
 
     def _finish(self, *, interrupted: bool) -> None:
         """Check the rows, write the stop document and the report, and close the live streams."""
@@ -360,7 +374,7 @@ class RunDelivery:
                 [
                     *self._plan.all_notes,
                     *self._translator.notes,
-                    *self._problems,
+                    *self.problems,
                     *(f"the journal is damaged: {damage}" for damage in self.reader.damage),
                     *(
                         f"{key} has {stream.ahead} rows that the journal lacks: kept as they were delivered"

@@ -95,14 +95,15 @@ class Backlog:
     def __init__(self, directory: JournalDirectory, catalog: str | None) -> None:
         self._directory = directory
         self._catalog = catalog
-        self._headers: dict[Path, Header | None] = {}
-        """None for a file that is no journal."""
+        self._headers: dict[Path, Header] = {}
         self._counted: dict[Path, _Counted] = {}
 
     def sizes(self) -> dict[Path, int]:
         """Return the size in bytes of each journal that waits, oldest first."""
         sizes = {}
-        for path in self._directory.waiting():
+        waiting = self._directory.waiting()
+        self._forget_all_but(waiting)
+        for path in waiting:
             header = self._header(path)
             if header is not None and (self._catalog is None or header.is_for(self._catalog)):
                 try:
@@ -143,16 +144,23 @@ class Backlog:
             failed=dict(state.failed),
         )
 
+    def _forget_all_but(self, waiting: list[Path]) -> None:
+        for path in self._headers.keys() - waiting:
+            self._headers.pop(path, None)
+            self._counted.pop(path, None)
+
     def _header(self, path: Path) -> Header | None:
-        if path not in self._headers:
+        header = self._headers.get(path)
+        if header is None:
             try:
                 with JournalReader(path) as reader:
-                    self._headers[path] = reader.header
-            except FileNotFoundError:
+                    header = self._headers[path] = reader.header
+            except (
+                InputError,
+                OSError,
+            ):  # gone; not a journal; or not yet: its first bytes may be on their way
                 return None
-            except (InputError, OSError):  # not a journal, or not yet: its first bytes may be on their way
-                return None
-        return self._headers[path]
+        return header
 
     def _documents(self, path: Path, level: int) -> int:
         """Return the number of whole records after a position; counts on from where it stopped the last time."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tilewright.delivery.order import checksum
+from tilewright.delivery.identity import checksum
 from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.display import html_facts

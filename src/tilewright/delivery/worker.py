@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -156,7 +157,7 @@ class Worker:
         self._failed: dict[str, str] = {}
         self._finished: list[str] = []
         """Names of journals that are delivered and could not be put aside."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a writer in this very thread
         """Held while `_runs` is changed."""
         self._wake = threading.Event()
         self._closing = False
@@ -219,10 +220,10 @@ class Worker:
                 self._wake.clear()
                 if time.monotonic() >= self._look_at:
                     self._look()
-                if not self._retry.waiting:
-                    self._deliver()
+                more = not self._retry.waiting and self._deliver()
                 self._tell()
-                self._wake.wait(INTERVAL if self._runs else LOOK_INTERVAL)
+                if not more:
+                    self._wake.wait(INTERVAL if self._runs else LOOK_INTERVAL)
         finally:
             for run in self._runs.values():
                 self._let_go(run)
@@ -265,41 +266,41 @@ class Worker:
         return None
 
     def _report_unreadable(self, path: Path, error: Exception) -> None:
-        if time.time() - path.stat().st_mtime > HEADER_SECONDS:
-            logger.warning("A journal was left alone: %s", error)
-            self._left_alone.add(path)
+        with suppress(FileNotFoundError):  # delivered, or removed, meanwhile
+            if time.time() - path.stat().st_mtime > HEADER_SECONDS:
+                logger.warning("A journal was left alone: %s", error)
+                self._left_alone.add(path)
 
-    def _deliver(self) -> None:
-        """Bring every run up to its journal, a step of each in turn: none holds up the others."""
+    def _deliver(self) -> bool:
+        """Take a step with each run: none holds up the others. Return whether there is more to do at once."""
         with self._lock:
             runs = _one_for_each_uid(self._runs.values())
-        while runs:
-            unfinished = []
-            for run in runs:
-                if self._closing:
-                    return
-                answers = self._remote.contact.answers
-                try:
-                    if not run.retry.waiting and self._bring_up(run):
-                        unfinished.append(run)
-                except (UnreachableError, KeyRefusedError, BusyError) as error:
-                    self._reachable = not isinstance(error, UnreachableError)
-                    self._trouble = str(error)
-                    self._away = not isinstance(error, BusyError)
-                    self._retry.fail(getattr(error, "pause", None))
-                    return
-                except TransientError as error:
-                    run.trouble = str(error)
-                    run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
-                except FinalError as error:
-                    self._give_up(run, str(error))
-                except Exception as error:
-                    logger.exception("Delivery of %s failed", run.path)
-                    self._give_up(run, repr(error))
-                if self._remote.contact.answers > answers:
-                    self._reachable, self._away, self._trouble = True, False, None
-                    self._retry.reset()
-            runs = unfinished
+        more = False
+        for run in runs:
+            if self._closing:
+                return False
+            answers = self._remote.contact.answers
+            try:
+                if not run.retry.waiting and self._bring_up(run):
+                    more = True
+            except (UnreachableError, KeyRefusedError, BusyError) as error:
+                self._reachable = not isinstance(error, UnreachableError)
+                self._trouble = str(error)
+                self._away = not isinstance(error, BusyError)
+                self._retry.fail(getattr(error, "pause", None))
+                return False
+            except TransientError as error:
+                run.trouble = str(error)
+                run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
+            except FinalError as error:
+                self._give_up(run, str(error))
+            except Exception as error:
+                logger.exception("Delivery of %s failed", run.path)
+                self._give_up(run, repr(error))
+            if self._remote.contact.answers > answers:
+                self._reachable, self._away, self._trouble = True, False, None
+                self._retry.reset()
+        return more
 
     def _bring_up(self, run: _Run) -> bool:
         """Take one step; return whether there is more to do at once."""
@@ -374,7 +375,9 @@ class Worker:
             self._forget(run)
             return
         claimant = self._directory.claimant(run.path)
-        if claimant is not None and str(claimant) != run.claimant:
+        if claimant is None:  # they have just let go of it, or nobody can claim anything here
+            run.trouble = self._directory.problem
+        elif str(claimant) != run.claimant:
             run.claimant = str(claimant)
             logger.info("Run %s is delivered by %s", run.uid, claimant)
 
