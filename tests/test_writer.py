@@ -17,6 +17,7 @@ from tilewright.delivery import worker
 from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.errors import InputError, SetupError
 from tilewright.journal import JournalDirectory, JournalReader, tail
+from tilewright.journal.file import JournalFile
 from tilewright.testing.contract import WriterContract
 from tilewright.testing.disk import FaultyDisk
 from tilewright.testing.documents import run_of, simple_run
@@ -660,28 +661,35 @@ def test_what_a_full_memory_loses_is_told(tmp_path, full_disk, monkeypatch, capl
     assert any("lost unless it was delivered" in text for text in errors)
 
 
-def test_a_writer_may_be_collected_in_the_middle_of_anything(catalog, tmp_path, monkeypatch):
-    """Also in the thread that delivers, while it holds a lock that closing takes."""
+@pytest.mark.parametrize("thread", ["tilewright-delivery", "tilewright-sync"])
+def test_a_writer_may_be_collected_in_the_middle_of_anything(catalog, tmp_path, monkeypatch, thread):
+    """Also in a thread of its own, while that holds a lock that closing takes."""
     collect = threading.Event()
-    one_for_each_uid = worker._one_for_each_uid
 
-    def collecting(runs):
-        if collect.is_set():
-            gc.collect()
-        return one_for_each_uid(runs)
+    def collecting(original):
+        def call(*args):
+            if collect.is_set() and threading.current_thread().name == thread:
+                gc.collect()
+            return original(*args)
 
-    monkeypatch.setattr(worker, "_one_for_each_uid", collecting)
+        return call
+
+    monkeypatch.setattr(worker, "_one_for_each_uid", collecting(worker._one_for_each_uid))
+    monkeypatch.setattr(JournalFile, "put_on_disk", collecting(JournalFile.put_on_disk))
+    documents = simple_run(events=3)
     gc.disable()
     try:
         writer = TiledWriter(catalog, journal=tmp_path, deliver="thread", on_stop="return")
-        for document in simple_run(events=3)[:-1]:
-            writer(*document)
+        write(writer, documents[:-1])
         assert writer.flush(20)
         writer.itself = writer
         del writer
         collect.set()
-        (thread,) = (thread for thread in threading.enumerate() if thread.name == "tilewright-delivery")
-        thread.join(20)
-        assert not thread.is_alive()
+        for own in [each for each in threading.enumerate() if each.name.startswith("tilewright-")]:
+            if own.name in ("tilewright-delivery", "tilewright-sync"):
+                own.join(20)
+                assert not own.is_alive()
     finally:
         gc.enable()
+    (run,) = catalog.values()
+    assert run.metadata["tilewright"]["state"] == "interrupted"

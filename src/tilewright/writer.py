@@ -5,9 +5,11 @@ Each document goes to a journal, and a deliverer takes it from there. Here the t
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import logging
 import os
+import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -105,7 +107,6 @@ class TiledWriter:
         self._strict = strict
         self._directory = directory
         self._catalog = where.name
-        self._process = os.getpid()
         self._deliverer = Deliverer(directory, where, by)
         self._recorder = Recorder(
             directory,
@@ -122,15 +123,15 @@ class TiledWriter:
         ):
             ours = Translator if getattr(normalizer, "__name__", "") == "RunNormalizer" else normalizer
             self._corrections = Corrections(self._record, ours, patches or {}, spec_to_mimetype or {})
-        # Also when the process ends, or nobody holds the writer any more.
-        self._close_at_exit = weakref.finalize(
-            self, _close, self._recorder, self._deliverer, stop_timeout, self._process
-        )
-        atexit.register(self._close_at_exit)  # last registered runs first: before an embedded server closes
+        self._closing = _Closing(self._recorder, self._deliverer, stop_timeout)
+        # Last registered runs first: before an embedded server closes.
+        atexit.register(self._closing)
+        self._collected = weakref.finalize(self, self._closing.begin)
+        self._collected.atexit = False
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Record one document."""
-        if not self._close_at_exit.alive:
+        if self._closing.begun:
             self._refuse(name)
             return
         try:
@@ -189,10 +190,8 @@ class TiledWriter:
         Runs without a stop document are marked as interrupted. What still waits is delivered by the next writer
         with the same journal folder and catalog. May be repeated.
         """
-        atexit.unregister(self._close_at_exit)
-        if not self._close_at_exit.detach():
-            return self._deliverer.flush(0)
-        return _close(self._recorder, self._deliverer, timeout, self._process)
+        self._collected.detach()
+        return self._closing.close(timeout)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -256,11 +255,45 @@ def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     return default_directory()
 
 
-def _close(recorder: Recorder, deliverer: Deliverer, timeout: float | None, process: int) -> bool:
-    if os.getpid() != process:  # a fork inherits the writer, but must not end what its parent delivers with
-        return False
-    recorder.end_runs()
-    done = deliverer.flush(timeout, patient=False)
-    recorder.close()  # not before: what is in memory may find its way to the disk meanwhile
-    deliverer.close()
-    return done
+class _Closing:
+    """The end of a writer, once: when it is closed, when the process ends, or when nobody holds it any more."""
+
+    def __init__(self, recorder: Recorder, deliverer: Deliverer, timeout: float | None) -> None:
+        self._recorder = recorder
+        self._deliverer = deliverer
+        self._timeout = timeout
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._done = False
+        self.begun = False
+        """Whether the writer takes no documents any more."""
+
+    def __call__(self) -> None:
+        """Close, waiting as long as the writer waits for a run."""
+        self.close(self._timeout)
+
+    def close(self, timeout: float | None) -> bool:
+        """Deliver what there is and end the threads, if that is not done; False if something still waits."""
+        self.begun = True
+        if (
+            os.getpid() != self._process
+        ):  # a fork inherits the writer, but must not end what its parent delivers with
+            return False
+        with self._lock:
+            if self._done:
+                return self._deliverer.flush(0)
+            self._recorder.end_runs()
+            delivered = self._deliverer.flush(timeout, patient=False)
+            self._recorder.close()  # not before: what is in memory may find its way to the disk meanwhile
+            self._deliverer.close()
+            self._done = True
+        atexit.unregister(self)
+        return delivered
+
+    def begin(self) -> None:
+        """Do so in a thread of its own.
+
+        The garbage collector calls this in whatever thread it runs, under any lock and in the middle of an acquisition:
+        it must not wait, nor take a lock, as `threading.Thread` does.
+        """
+        _thread.start_new_thread(self, ())

@@ -245,5 +245,5 @@ def test_a_folder_in_which_nothing_can_be_claimed_is_told(work, directory, catal
 def test_a_thread_that_is_not_started_yet_can_be_asked_and_closed(directory, catalog):
     """As it may be while it takes over from a child."""
     thread = deliverer_module._Thread(directory, target(catalog))
-    assert not thread.is_current
+    assert not thread.holds(directory.path / "nothing.twj")
     thread.close()

@@ -90,7 +90,7 @@ class Child:
         self._failed = failed
         self._watched: dict[str, str] = {}
         """uids of the runs being recorded, by the names of their journals."""
-        self._lock = threading.RLock()  # it may be the garbage collector that closes, in this very thread
+        self._lock = threading.Lock()
         """Held while the child is replaced, spoken to, or its pipes are closed."""
         self._closing = threading.Event()
         self._process = self._start()
@@ -101,11 +101,6 @@ class Child:
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it is the thread of this object that asks."""
-        return threading.current_thread() is self._thread
 
     def watch(self, path: Path, uid: str) -> None:
         """Have this journal delivered while it is written."""
@@ -138,8 +133,7 @@ class Child:
             self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        if not self.is_current:
-            self._thread.join(LAST_WORDS_SECONDS)
+        self._thread.join(LAST_WORDS_SECONDS)
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - this very Python

@@ -82,7 +82,7 @@ class Deliverer:
         self._watched: dict[Path, _Watched] = {}
         self._backlog = Backlog(directory, None if adopt else target.name)
         self._moving: threading.Thread | None = None
-        self._replacing = threading.RLock()
+        self._replacing = threading.Lock()
         """Held while who delivers is replaced."""
         self._closed = False
         self._renewed_key: str | None = None
@@ -95,8 +95,8 @@ class Deliverer:
                     logger.warning(
                         "No process can be started to deliver (%s); this one delivers instead", error
                     )
-            if self._hand is None and where != "elsewhere":
-                self._deliver_here()
+        if self._hand is None and where != "elsewhere":
+            self._deliver_here()
 
     @property
     def state(self) -> State:
@@ -167,8 +167,6 @@ class Deliverer:
         False if that is not so within `timeout` seconds, if a run was given up, or if somebody else delivers a run that
         is being recorded here: then nobody tells how far it is.
         """
-        if self._hand is not None and self._hand.is_current:  # the writer was garbage-collected there
-            return False
         began = time.monotonic()
         goals = [(path, size) for path, size in self._backlog.sizes().items() if self._is_for_us(path)]
         goals += [(path, run.tail.end) for path, run in list(self._watched.items()) if run.tail is not None]
@@ -324,13 +322,8 @@ class _Thread(Worker):
         self._thread = threading.Thread(target=self.work, name="tilewright-delivery", daemon=True)
         self._thread.start()
 
-    @property
-    def is_current(self) -> bool:
-        """Whether it is this thread that asks."""
-        return threading.current_thread() is self._thread
-
     def close(self) -> None:
         """End the thread after the request it is at; a server that does not answer is waited for a little."""
         super().close()
-        if self._thread is not None and not self.is_current:
+        if self._thread is not None:
             self._thread.join(CLOSE_SECONDS)

@@ -157,7 +157,7 @@ class Worker:
         self._failed: dict[str, str] = {}
         self._finished: list[str] = []
         """Names of journals that are delivered and could not be put aside."""
-        self._lock = threading.RLock()  # the garbage collector may end a writer in this very thread
+        self._lock = threading.Lock()
         """Held while `_runs` is changed."""
         self._wake = threading.Event()
         self._closing = False
