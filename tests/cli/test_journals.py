@@ -255,8 +255,10 @@ def test_prune_keeps_so_many_bytes(journal, record):
     assert [path.exists() for path in paths] == [False, False, False]
 
 
-def test_a_dry_run_says_what_is_removed(journal, record):
-    """Whatever the ages and sizes are: the command and the directory decide alike."""
+def test_a_dry_run_says_what_is_removed(journal, record, directory):
+    """Whatever the ages and sizes are, and not what is no journal."""
+    (directory.delivered / "other.twj").write_bytes(bytes(1 << 20))
+    os.utime(directory.delivered / "other.twj", (0, 0))
     for age in range(1, 9):
         record(simple_run(events=age * 10), age=age * DAY, delivered=True)
     for limits in (["--older-than", "8d"], ["--keep", "20KiB"], ["--older-than", "3.5d", "--keep", "15 KiB"]):

@@ -87,6 +87,17 @@ def is_address(catalog: str) -> bool:
     return "://" in catalog
 
 
+def journal_directory(journal: Path | None, catalog: str | None) -> Path:
+    """Return where the journals lie: as said, else beside the data of a directory, else where writers have them."""
+    from tilewright.journal import default_directory  # noqa: PLC0415 - slow to import; --help must not wait
+
+    if journal is not None:
+        return journal
+    if catalog is not None and not is_address(catalog):
+        return Path(catalog) / "journal"
+    return default_directory()
+
+
 def find_run(runs: Any, name: str) -> Any:
     """Return the run a user means by a word: a number is a scan_id or counts from the end, else it is a uid.
 

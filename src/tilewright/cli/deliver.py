@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tilewright.cli.common import CATALOG_VARIABLE, counted, is_address, stopped_by, writable
+from tilewright.cli.common import CATALOG_VARIABLE, counted, journal_directory, stopped_by, writable
 from tilewright.errors import FinalError, InputError, TransientError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def deliver(
 
     if adopt and catalog is None:
         raise InputError("--adopt needs --catalog: where are the journals to go?")
-    directory = JournalDirectory(_journals(catalog, journal))
+    directory = JournalDirectory(journal_directory(journal, catalog))
     if directory.problem is not None:
         raise InputError(directory.problem)
     with stopped_by(signal.SIGINT, signal.SIGTERM) as stop, ExitStack() as stack:
@@ -90,16 +90,6 @@ def deliver(
             _serve(deliverers, stack, directory, stop, follow=catalog is None, key_file=key_file)
         else:
             _deliver_once(deliverers, directory, stop)
-
-
-def _journals(catalog: str | None, journal: Path | None) -> Path:
-    from tilewright.journal import default_directory  # noqa: PLC0415 - as above
-
-    if journal is not None:
-        return journal
-    if catalog is not None and not is_address(catalog):
-        return Path(catalog) / "journal"
-    return default_directory()
 
 
 def _catalogs_of(directory: JournalDirectory) -> list[str]:

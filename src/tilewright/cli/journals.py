@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import get_terminal_size
@@ -13,20 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import counted, is_address, writable
+from tilewright.cli.common import counted, journal_directory, writable
 from tilewright.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tilewright.delivery import Target
     from tilewright.documents import Document
-    from tilewright.journal import Entry, JournalReader
+    from tilewright.journal import JournalReader
     from tilewright.journal.inspection import Inspection
     from tilewright.journal.overview import JournalList
 
-DELIVERED = "delivered"
-"""Name of the folder of the delivered ones; see `JournalDirectory`."""
 LEADING = (
     "time",
     "name",
@@ -106,7 +103,7 @@ def ls(journal: JournalOption = None, catalog: CatalogOption = None) -> None:
     """
     from tilewright.journal.overview import list_journals  # noqa: PLC0415 - slow to import
 
-    listed = list_journals(_directory(journal, catalog))
+    listed = list_journals(journal_directory(journal, catalog))
     if len(listed):
         typer.echo(_listed_text(listed))
     typer.echo(listed.totals[0].upper() + listed.totals[1:] + ".")
@@ -129,7 +126,7 @@ def cat(
     """
     from tilewright.journal import JournalReader  # noqa: PLC0415 - slow to import
 
-    path = _found(run, _directory(journal, catalog))[0]
+    path = _found(run, journal_directory(journal, catalog))[0]
     with JournalReader(path) as reader:
         if as_json:
             _print_json(reader)
@@ -166,7 +163,7 @@ def verify(
 
     if repair and catalog is None:
         raise InputError("--repair needs --catalog: which one is to be put right?")
-    directory = _directory(journal, catalog)
+    directory = journal_directory(journal, catalog)
     paths = [path for run in runs for path in _found(run, directory)] if runs else _all(directory)
     if not paths:
         typer.echo(f"No journals in {directory}.")
@@ -202,12 +199,13 @@ def prune(
     from tilewright.journal import JournalDirectory  # noqa: PLC0415 - slow to import
     from tilewright.journal.overview import entries_in, size_text  # noqa: PLC0415
 
-    directory = _directory(journal, catalog)
-    delivered = [entry for entry in entries_in(directory) if entry.path.parent.name == DELIVERED]
-    if dry_run or not delivered:
-        removed = [entry.path for entry in outdated(delivered, older_than, keep, time.time())]
-    else:
-        removed = JournalDirectory(directory).prune(keep_seconds=older_than, keep_bytes=keep)
+    directory = journal_directory(journal, catalog)
+    delivered = [entry for entry in entries_in(directory) if entry.state == "delivered"]
+    removed = (
+        JournalDirectory(directory).prune(keep_seconds=older_than, keep_bytes=keep, dry_run=dry_run)
+        if delivered
+        else []  # and the directory is not made
+    )
     sizes = {entry.path: entry.size for entry in delivered}
     for path in removed:
         typer.echo(f"{path.name}  {size_text(sizes.get(path, 0))}")
@@ -215,30 +213,6 @@ def prune(
     kept = counted(len(delivered) - len(removed), "delivered journal")
     total = size_text(sum(sizes.get(path, 0) for path in removed))
     typer.echo(f"{counted(len(removed), 'journal')} {did} ({total}), {kept} kept.")
-
-
-def outdated(delivered: Iterable[Entry], keep_seconds: float, keep_bytes: int, now: float) -> list[Entry]:
-    """Return what `JournalDirectory.prune` would remove: the old ones, and the oldest while all are too large."""
-    oldest_first = sorted(delivered, key=lambda entry: entry.modified)
-    left = sum(entry.size for entry in oldest_first)
-    removed = []
-    for entry in oldest_first:
-        if entry.modified > now - keep_seconds and left <= keep_bytes:
-            break
-        left -= entry.size
-        removed.append(entry)
-    return removed
-
-
-def _directory(journal: Path | None, catalog: str | None) -> Path:
-    """Return where the journals lie: as said, else beside the data of a directory, else where writers have them."""
-    from tilewright.journal import default_directory  # noqa: PLC0415 - slow to import
-
-    if journal is not None:
-        return journal
-    if catalog is not None and not is_address(catalog):
-        return Path(catalog) / "journal"
-    return default_directory()
 
 
 def _all(directory: Path) -> list[Path]:

@@ -209,24 +209,36 @@ class JournalDirectory:
         self.prune()
         return True
 
-    def prune(self, *, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> list[Path]:
+    def prune(
+        self, *, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES, dry_run: bool = False
+    ) -> list[Path]:
         """Remove delivered journals that are too old, and the oldest while all are too large; return them.
 
         Also removes what is left of claims on journals that are gone. What cannot be removed stays, and so does what
-        is no journal that can be read.
+        is no journal that can be read; neither counts as one to make room for.
+
+        Parameters
+        ----------
+        keep_seconds, keep_bytes
+            How long they are kept, and how many bytes of them.
+        dry_run
+            Whether to remove nothing, and return what would be removed.
         """
-        claims.remove_leftovers(self.path)
-        removed: list[Path] = []
+        if not dry_run:
+            claims.remove_leftovers(self.path)
+        too_old = time.time() - keep_seconds
         kept = sorted(journals_in(self.delivered), key=_modified)
-        sizes = {path: path.stat().st_size for path in kept if path.is_file()}
+        if not kept or (_modified(kept[0]) > too_old and sum(map(_size, kept)) <= keep_bytes):
+            return []  # nearly always: no file is opened after each delivery
+        sizes = {path: _size(path) for path in kept if read_header(path)[0] is not None}
         size = sum(sizes.values())
+        removed: list[Path] = []
         for path, its_size in sizes.items():
-            if _modified(path) > time.time() - keep_seconds and size <= keep_bytes:
+            if _modified(path) > too_old and size <= keep_bytes:
                 break
-            if read_header(path)[0] is None:
-                continue
             try:
-                path.unlink(missing_ok=True)
+                if not dry_run:
+                    path.unlink(missing_ok=True)
             except OSError:  # read-only; it is asked again after the next delivery
                 continue
             size -= its_size
@@ -315,6 +327,13 @@ def _is_of(path: Path, header: Header) -> bool:
     """Say whether a file is a readable journal of the same run on its way to the same catalog."""
     its, _ = read_header(path)
     return its is not None and its.run == header.run and its.place == header.place
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # as below
+        return 0
 
 
 def _modified(path: Path) -> float:
