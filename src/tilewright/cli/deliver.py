@@ -15,12 +15,11 @@ import typer
 from tilewright.cli.common import (
     CATALOG_VARIABLE,
     counted,
-    is_address,
     journal_directory,
     stopped_by,
     writable,
 )
-from tilewright.errors import InputError, NotFoundError, TilewrightError
+from tilewright.errors import InputError, TilewrightError
 
 if TYPE_CHECKING:
     import threading
@@ -151,7 +150,7 @@ class _Catalogs:
     _reopen_at: float = 0.0
     """When to try again what could not be opened, on the monotonic clock."""
 
-    def open(self, name: str) -> None:
+    def open(self, name: str, *, make: bool = True) -> None:
         """Deliver to a catalog from now on.
 
         Raises
@@ -161,7 +160,7 @@ class _Catalogs:
         """
         from tilewright.delivery import Deliverer, target  # noqa: PLC0415 - slow to import
 
-        where = target(self.stack.enter_context(writable(name)))
+        where = target(self.stack.enter_context(writable(name, make=make)))
         deliverer = Deliverer(self.directory, where, "thread", everything=True, adopt=self.adopt)
         self.stack.callback(deliverer.close)
         if self.key_file is not None:
@@ -179,9 +178,8 @@ class _Catalogs:
             if name in self._opened or name in self.problems:
                 continue
             try:
-                _check_there(name)
-                self.open(name)
-            except TilewrightError as error:
+                self.open(name, make=False)  # where one was and is no more, the disk may be away
+            except (TilewrightError, OSError) as error:
                 self.problems[name] = str(error)
                 if before.get(name) != str(error):
                     logger.warning("Nothing is delivered to %s: %s", name, error)
@@ -200,14 +198,6 @@ def _named(directory: JournalDirectory) -> list[str]:
 
     headers = [read_header(path)[0] for path in directory.waiting()]
     return list(dict.fromkeys(header.catalog for header in headers if header is not None and header.catalog))
-
-
-def _check_there(catalog: str) -> None:
-    """Refuse to make a catalog anew that journals name: the disk that it lies on may be away."""
-    from tilewright.clients.connect import CATALOG_FILE  # noqa: PLC0415 - slow to import
-
-    if not is_address(catalog) and not (Path(catalog) / CATALOG_FILE).exists():
-        raise NotFoundError(f"there is no catalog in {catalog} any more; name it with --catalog to make one")
 
 
 def _deliver_once(catalogs: _Catalogs, stop: threading.Event, *, everywhere: bool) -> None:

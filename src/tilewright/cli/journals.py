@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import counted, journal_directory, writable
-from tilewright.errors import InputError, NotFoundError
+from tilewright.cli.common import CATALOG_VARIABLE, counted, journal_directory, writable
+from tilewright.errors import InputError, NotFoundError, TilewrightError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,10 @@ JournalOption = Annotated[
 ]
 CatalogOption = Annotated[
     str | None,
-    typer.Option(help="A directory of `tilewright serve`: the journals are those beside its data."),
+    typer.Option(
+        envvar=CATALOG_VARIABLE,
+        help="A directory of `tilewright serve`: the journals are those beside its data.",
+    ),
 ]
 RunArgument = Annotated[
     str,
@@ -147,7 +150,8 @@ def verify(
     catalog: Annotated[
         str | None,
         typer.Option(
-            help="Compare with this catalog, value by value: the address of a server, or a directory."
+            envvar=CATALOG_VARIABLE,
+            help="Compare with this catalog, value by value: the address of a server, or a directory.",
         ),
     ] = None,
     *,
@@ -159,8 +163,6 @@ def verify(
 
     The exit status is 1 if anything is wrong.
     """
-    from tilewright.journal.inspection import inspect  # noqa: PLC0415 - slow to import
-
     if repair and catalog is None:
         raise InputError("--repair needs --catalog: which one is to be put right?")
     directory = journal_directory(journal, catalog)
@@ -169,14 +171,23 @@ def verify(
         typer.echo(f"No journals in {directory}.")
     with ExitStack() as stack:
         where = None if catalog is None else _target(catalog, stack)
-        good, compared = True, 0
+        good, compared = True, False
+        away: TransientError | None = None
         for path in paths:
-            inspection = inspect(path)
-            typer.echo(_inspection_text(inspection))
-            good = good and inspection.sound
-            if where is not None and inspection.header is not None and inspection.header.is_for(where.name):
-                compared += 1
+            inspection = _inspected(path)
+            good = good and inspection is not None and inspection.sound
+            if where is None or inspection is None or not _is_for(inspection, where) or away is not None:
+                continue
+            compared = True
+            try:
                 good = _is_equal(inspection, where, repair=repair) and good
+            except TransientError as error:  # the others are looked at all the same
+                away = error
+            except TilewrightError as error:
+                typer.echo(f"  {error}")
+                good = False
+    if away is not None:
+        raise away
     if where is not None and paths and not compared:
         typer.echo(f"None of these is for {where.name}: nothing was compared.")
     raise typer.Exit(0 if good else 1)
@@ -324,17 +335,36 @@ def _is_number(value: Any) -> bool:
 
 
 def _documents(reader: JournalReader) -> Iterator[Document]:
-    """Yield all that can be read, also what is behind damage."""
-    more = True
+    """Yield all that can be read, also what is behind damage; what is being written is no damage."""
+    from tilewright.journal.inspection import is_being_written  # noqa: PLC0415 - slow to import
+
+    more, ended = True, not is_being_written(reader.path)
     while more:
         yield from reader
-        more = reader.give_up_tail()
+        more = ended and reader.give_up_tail()
 
 
 def _target(catalog: str, stack: ExitStack) -> Target:
     from tilewright.delivery import target  # noqa: PLC0415 - slow to import
 
-    return target(stack.enter_context(writable(catalog)))
+    return target(stack.enter_context(writable(catalog, make=False)))
+
+
+def _inspected(path: Path) -> Inspection | None:
+    """Return what is found in a journal, and print it; None if the file cannot be read."""
+    from tilewright.journal.inspection import inspect  # noqa: PLC0415 - slow to import
+
+    try:
+        inspection = inspect(path)
+    except OSError as error:  # delivered and put aside at this moment, or a link that leads nowhere
+        typer.echo(f"{path}: not checked: {error.strerror or error}")
+        return None
+    typer.echo(_inspection_text(inspection))
+    return inspection
+
+
+def _is_for(inspection: Inspection, where: Target) -> bool:
+    return inspection.header is not None and inspection.header.is_for(where.name)
 
 
 def _is_equal(inspection: Inspection, where: Target, *, repair: bool) -> bool:
@@ -348,7 +378,7 @@ def _is_equal(inspection: Inspection, where: Target, *, repair: bool) -> bool:
     _print_indented(str(comparison))
     if repair and not comparison.equal:
         comparison = verification.repair(inspection.path, where)
-        _print_indented(f"repaired: {comparison}")
+        _print_indented(f"{'repaired' if comparison.equal else 'not repaired'}: {comparison}")
     return comparison.equal
 
 
