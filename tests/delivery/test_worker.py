@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tilewright.delivery import State, Worker, target
+from tilewright.delivery import worker as worker_module
 from tilewright.journal import Header, JournalDirectory, encode
 from tilewright.testing.documents import simple_run
 from tilewright.testing.expected import compare_runs
@@ -133,3 +134,37 @@ def test_files_that_are_no_journals_are_reported_once(work, directory, catalog, 
     assert caplog.text.count("A journal was left alone") == 2
     assert foreign.read_text() == "something else"
     assert empty.exists()
+
+
+def test_a_backlog_keeps_few_files_open_and_no_new_run_waiting(work, directory, catalog, monkeypatch):
+    """Of thousands of journals that were left behind, each would have two files open."""
+    monkeypatch.setattr(worker_module, "AT_ONCE", 4)
+    name = target(catalog).name
+    left = [simple_run(events=1) for _ in range(12)]
+    for documents in left:
+        record(directory, documents, name)
+    live = simple_run(events=1)
+    record(directory, live[:-1], name, close=False)
+    claims, order = [], []
+
+    def enough(state):
+        claims.append(len(list(directory.path.glob("*.claim"))))
+        order.append(live[0][1]["uid"] in catalog)
+        return len(directory.waiting()) == 1 and state.idle
+
+    _, states = work(enough, everything=True)
+    assert max(claims) <= 4 + 1
+    assert order.index(True) < len(order) / 2
+    assert len(states) > 3  # it tells how it gets on
+    for documents in left:
+        assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_large_journal_tells_how_it_gets_on(work, directory, catalog, monkeypatch):
+    documents = simple_run(events=50)
+    path = record(directory, documents, target(catalog).name).path
+    monkeypatch.setattr("tilewright.delivery.run.CHUNK_BYTES", 2000)
+    _, states = work(lambda state: not directory.waiting())
+    levels = [state.runs[path.name].level_to for state in states if path.name in state.runs]
+    assert len(set(levels)) > 3
+    assert compare_runs(documents, catalog.__getitem__) == []

@@ -198,6 +198,7 @@ class RunDelivery:
             return self._without_start(more=bool(documents), ended=ended)
         self._send()
         if unsent or self.reader.position - start >= CHUNK_BYTES // 2:
+            self.level_to = self.reader.position
             return Outcome.MORE
         return self._conclude(more=bool(documents), ended=ended)
 

@@ -34,6 +34,8 @@ LOOK_INTERVAL = 1.0
 """Seconds between two looks at the directory for journals that nobody told of."""
 HEADER_SECONDS = 5.0
 """A journal without a header for longer than this is reported: its writer is not just about to write it."""
+AT_ONCE = 8
+"""How many journals left behind are under way together: each has two files open, and there may be thousands."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds to wait after a failure, doubled each time from the first to the last."""
@@ -70,6 +72,8 @@ class _Run:
     uid: str
     tail: Tail | None = None
     """What of the journal is in the memory of this process."""
+    live: bool = False
+    """Whether it was being recorded when it was found: it does not wait for those that were left behind."""
     ended: bool = False
     """Whether its writer has said that nothing more will come; else the lock on the journal tells."""
     claim: Claim | None = None
@@ -174,6 +178,7 @@ class Worker:
         """Deliver this journal, which is being written, here and now."""
         with self._lock:
             run = self._runs.setdefault(path, _Run(path, uid))
+            run.live = True
             run.ended, run.tail = False, tail  # it may be recorded again already
             if run.delivery is not None:
                 run.delivery.reader.tail = tail
@@ -219,10 +224,10 @@ class Worker:
                 self._wake.clear()
                 if time.monotonic() >= self._look_at:
                     self._look()
-                if not self._retry.waiting:
-                    self._deliver()
+                more = not self._retry.waiting and self._deliver()
                 self._tell()
-                self._wake.wait(INTERVAL if self._runs else LOOK_INTERVAL)
+                if not more:
+                    self._wake.wait(INTERVAL if self._runs else LOOK_INTERVAL)
         finally:
             for run in self._runs.values():
                 self._let_go(run)
@@ -244,8 +249,9 @@ class Worker:
             try:
                 uid = self._uid_of_ours(path)
                 if uid is not None:
+                    live = self._everything and self._directory.is_recording(path)
                     with self._lock:
-                        self._runs.setdefault(path, _Run(path, uid))
+                        self._runs.setdefault(path, _Run(path, uid, live=live))
             except FileNotFoundError:
                 continue  # delivered by somebody else
             except (InputError, OSError) as error:
@@ -269,37 +275,42 @@ class Worker:
             logger.warning("A journal was left alone: %s", error)
             self._left_alone.add(path)
 
-    def _deliver(self) -> None:
-        """Bring every run up to its journal, a step of each in turn: none holds up the others."""
+    def _deliver(self) -> bool:
+        """Bring each run a step nearer to its journal: none holds up the others. Say whether there is more to do at once.
+
+        What is told, looked for and begun in between does not wait for the end of a backlog.
+        """
         with self._lock:
             runs = _one_for_each_uid(self._runs.values())
-        while runs:
-            unfinished = []
-            for run in runs:
-                if self._closing:
-                    return
-                answers = self._remote.contact.answers
-                try:
-                    if not run.retry.waiting and self._bring_up(run):
-                        unfinished.append(run)
-                except (UnreachableError, KeyRefusedError, BusyError) as error:
-                    self._reachable = not isinstance(error, UnreachableError)
-                    self._trouble = str(error)
-                    self._away = not isinstance(error, BusyError)
-                    self._retry.fail(getattr(error, "pause", None))
-                    return
-                except TransientError as error:
-                    run.trouble = str(error)
-                    run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
-                except FinalError as error:
-                    self._give_up(run, str(error))
-                except Exception as error:
-                    logger.exception("Delivery of %s failed", run.path)
-                    self._give_up(run, repr(error))
-                if self._remote.contact.answers > answers:
-                    self._reachable, self._away, self._trouble = True, False, None
-                    self._retry.reset()
-            runs = unfinished
+        room = AT_ONCE - sum(_takes_room(run) for run in runs)
+        more = False
+        for run in runs:
+            if self._closing:
+                return False
+            if run.retry.waiting or (room <= 0 and run.delivery is None and not run.live):
+                continue
+            begun, answers = run.delivery is not None, self._remote.contact.answers
+            try:
+                more = self._bring_up(run) or more
+            except (UnreachableError, KeyRefusedError, BusyError) as error:
+                self._reachable = not isinstance(error, UnreachableError)
+                self._trouble = str(error)
+                self._away = not isinstance(error, BusyError)
+                self._retry.fail(getattr(error, "pause", None))
+                return False
+            except TransientError as error:
+                run.trouble = str(error)
+                run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
+            except FinalError as error:
+                self._give_up(run, str(error))
+            except Exception as error:
+                logger.exception("Delivery of %s failed", run.path)
+                self._give_up(run, repr(error))
+            if self._remote.contact.answers > answers:
+                self._reachable, self._away, self._trouble = True, False, None
+                self._retry.reset()
+            room -= not begun and _takes_room(run)
+        return more
 
     def _bring_up(self, run: _Run) -> bool:
         """Take one step; return whether there is more to do at once."""
@@ -408,6 +419,11 @@ class Worker:
     def _forget(self, run: _Run) -> None:
         with self._lock:
             self._runs.pop(run.path, None)
+
+
+def _takes_room(run: _Run) -> bool:
+    """Say whether a run is one of those left behind that are under way, and gets on."""
+    return run.delivery is not None and run.trouble is None and not run.live
 
 
 def _one_for_each_uid(runs: Iterable[_Run]) -> list[_Run]:
