@@ -648,6 +648,12 @@ def test_a_server_that_fails_once(ours, readable, method, route):
     assert runs_in(ours) == list(readable.iterdir()) == []
 
 
+def test_no_room_for_the_trial(ours, monkeypatch):
+    monkeypatch.setattr(trial.tempfile, "TemporaryDirectory", fail(OSError(28, "No space left on device")))
+    tables = by_name(examine(ours.uri))["tables"]
+    assert (tables.verdict, "No space left on device" in tables.finding) == ("not checked", True)
+
+
 def test_an_interruption_in_between(ours):
     def interrupt(request):
         if request.method == "PATCH" and "table" in request.url.path:
@@ -760,7 +766,7 @@ def test_room(tmp_path, monkeypatch, total, free, verdict):
 
 
 def fail(error):
-    def failing(*_):
+    def failing(*_, **__):
         raise error
 
     return failing

@@ -94,6 +94,10 @@ class _Trials:
             except (TilewrightError, httpx.HTTPStatusError) as error:
                 problem = _plain(error)
                 break
+            except OSError as error:
+                return not_checked(
+                    name, f"this machine takes no trial's journal: {error}", "Make room for temporary files."
+                )
             except (ValueError, KeyError, TypeError) as error:
                 problem = f"the server's answer cannot be understood ({type(error).__name__}: {error})"
                 break
