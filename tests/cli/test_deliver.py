@@ -1,16 +1,18 @@
 """`tilewright deliver` as a user runs it: once, as a service, beside another one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from rich.progress import Progress
 
 from tilewright import TiledWriter, open_catalog, serve
 from tilewright.cli import deliver
-from tilewright.journal import JournalDirectory
+from tilewright.journal import Header, JournalDirectory
 from tilewright.testing.documents import run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
@@ -164,3 +166,130 @@ def test_what_cannot_be_is_told(cli, journal, arguments, said):
     ended = cli("deliver", "--journal", journal, *arguments)
     assert ended.status == 1
     assert said in ended.error
+
+
+def test_what_is_not_delivered_is_told(cli, server, journal):
+    record(journal, simple_run(), server.uri)
+    (newer,) = journal.glob("*.twj")
+    data = newer.read_bytes()
+    (journal / "newer.twj").write_bytes(data[:8] + b"\xff\xff" + data[10:])
+    (journal / "foreign.twj").write_text("hello")
+    record(journal, simple_run(), "http://elsewhere/api/v1")
+    ended = cli("deliver", "--catalog", server.uri, "--journal", journal)
+    assert (ended.status, ended.out) == (1, f"1 run delivered from {journal}\n")
+    others, foreign, problem = sorted(ended.err.splitlines())
+    assert others == "1 journal for other catalogs left: http://elsewhere/api/v1"
+    assert foreign.startswith(f"passed over: {journal}/foreign.twj is not a Tilewright journal")
+    assert problem.startswith(f"tilewright: {journal}/newer.twj is a journal of version ")
+    (journal / "newer.twj").unlink()
+    assert cli("deliver", "--catalog", server.uri, "--journal", journal).status == 0
+
+
+def test_a_damaged_journal_is_told(cli, server, journal):
+    documents = simple_run(events=50)
+    record(journal, documents, server.uri)
+    (path,) = journal.glob("*.twj")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    ended = cli("deliver", "--catalog", server.uri, "--journal", journal)
+    assert (ended.status, ended.out) == (0, f"1 run delivered from {journal}\n")
+    assert ended.err.splitlines() == [
+        f"not all in {journal}/unverified/{path.name} could be read and understood: the notes of the run say what"
+    ]
+
+
+def test_journals_that_name_no_catalog(cli, journal):
+    writer = JournalDirectory(journal).create(Header("abc", None, 0.0, "test"))
+    writer.close()
+    ended = cli("deliver", "--journal", journal)
+    assert ended.status == 1
+    assert ended.error == "tilewright: 1 journal without a catalog: say with --catalog where to"
+
+
+def test_nothing_is_made_where_there_is_nothing(cli, tmp_path):
+    assert cli("deliver", "--journal", tmp_path / "typo").out == f"No journals in {tmp_path}/typo.\n"
+    assert cli("deliver", "--catalog", tmp_path / "typo").out == f"No journals in {tmp_path}/typo/journal.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_catalog_that_is_gone_is_not_made_anew(cli, tmp_path, journal):
+    with serve(tmp_path / "data", announce=False) as server:
+        record(journal, simple_run(), server)
+    shutil.rmtree(tmp_path / "data")
+    ended = cli("deliver", "--journal", journal)
+    assert ended.status == 1
+    assert f"nothing is delivered to {tmp_path}/data: there is no catalog in {tmp_path}/data" in ended.error
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("watch", [[], ["--watch"]])
+def test_a_catalog_that_cannot_be_opened_keeps_no_other_waiting(
+    server, journal, tmp_path, monkeypatch, watch
+):
+    documents = simple_run(events=5)
+    monkeypatch.setenv("TILED_API_KEY", server.api_key)
+    with serve(tmp_path / "data", announce=False) as busy:
+        record(journal, simple_run(), busy)
+        (other,) = journal.glob("*.twj")
+        record(journal, documents, server.uri)
+        process = start("--journal", journal, *watch)
+        try:
+            deadline = time.monotonic() + 30
+            while list(journal.glob("*.twj")) != [other]:
+                assert time.monotonic() < deadline
+                assert not watch or process.poll() is None
+                time.sleep(0.05)
+        finally:
+            if watch:
+                process.terminate()
+            _, errors = process.communicate(timeout=30)
+    assert process.returncode == (0 if watch else 1)
+    assert errors.count("is serving it already") == 1
+    with open_catalog(server.uri) as catalog:
+        assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_what_others_record_and_deliver_is_not_counted(cli, server, journal):
+    directory = JournalDirectory(journal)
+    writer = directory.create(Header("abc", None, 0.0, "test"))
+    claim = directory.claim(writer.path)
+    ended = cli("deliver", "--catalog", server.uri, "--journal", journal)
+    claim.release()
+    writer.close()
+    assert (ended.status, ended.out) == (0, f"0 runs delivered from {journal}\n")
+
+
+def test_no_password_is_shown(cli, journal, monkeypatch):
+    monkeypatch.setattr(deliver, "PATIENCE", 0.1)
+    record(journal, simple_run())
+    shown = []
+    add_task = Progress.add_task
+    monkeypatch.setattr(
+        Progress, "add_task", lambda *args, **more: shown.append(args[1]) or add_task(*args, **more)
+    )
+    assert (
+        "nothing is lost"
+        in cli("deliver", "--catalog", "http://user:secret@127.0.0.1:9", "--journal", journal).err
+    )
+    assert shown == ["to http://127.0.0.1:9/api/v1"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"two\nlines"])
+def test_a_file_without_a_key(cli, journal, tmp_path, content):
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    journal.mkdir()
+    ended = cli("deliver", "--catalog", "http://127.0.0.1:9", "--journal", journal, "--key-file", file)
+    assert ended.error == f"tilewright: {file} holds no key: expected one line of letters and digits"
+
+
+def test_a_key_is_used_again_only_if_it_is_another(tmp_path):
+    file = tmp_path / "key"
+    file.write_text("one\n")
+    key_file = deliver._KeyFile(file)
+    assert not key_file.has_changed()
+    file.write_text("")
+    assert not key_file.has_changed()
+    file.write_text("two")
+    assert (key_file.has_changed(), key_file.key, key_file.has_changed()) == (True, "two", False)

@@ -164,6 +164,17 @@ def test_cat_of_none_and_of_several(journal, record):
     assert journal("cat", "abc2").status == 0
 
 
+def test_cat_of_one_being_recorded(journal, directory):
+    """Its last record is on its way to the file: that is no damage."""
+    writer = directory.create(Header("abc", None, 0.0, "test"))
+    for document in simple_run(uid="abc", events=5):
+        writer.append(encode(*document))
+    os.truncate(writer.path, writer.path.stat().st_size - 1)
+    result = journal("cat", "abc")
+    writer.close()
+    assert (result.status, result.err, len(result.out.splitlines())) == (0, "", 7)
+
+
 # verify
 
 
@@ -214,6 +225,56 @@ def test_verify_repairs(journal, record, address, cli, catalog):
     assert journal("verify", uid, "--repair").error.startswith("tilewright: --repair needs --catalog")
 
 
+def test_what_cannot_be_read_keeps_nothing_from_being_verified(journal, record, directory):
+    (directory.path / "a.twj").symlink_to("nowhere")
+    path = record(simple_run())
+    result = journal("verify")
+    assert (result.status, result.err) == (1, "")
+    assert set(result.out.splitlines()) == {
+        f"{directory.path}/a.twj: not checked: No such file or directory",
+        f"{path}: sound: 13 documents (primary 10 rows)",
+    }
+
+
+def test_journals_are_verified_though_the_server_is_away(journal, record):
+    paths = [record(simple_run()), record(simple_run())]
+    result = journal("verify", "--catalog", "http://127.0.0.1:9")
+    assert result.status == 1
+    assert [line.partition(": ")[0] for line in result.out.splitlines()] == list(map(str, paths))
+    assert "cannot reach http://127.0.0.1:9/api/v1" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_verify_makes_no_catalog(cli, journal, record, tmp_path):
+    record(simple_run())
+    result = journal("verify", "--catalog", tmp_path / "typo")
+    assert (result.status, result.err) == (1, f"tilewright: there is no catalog in {tmp_path}/typo\n")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_the_catalog_of_the_environment(cli, tmp_path, monkeypatch):
+    place = JournalDirectory(tmp_path / "data" / "journal")
+    place.create(Header("abc", None, 0.0, "test")).close()
+    monkeypatch.setenv("TILEWRIGHT_CATALOG", str(tmp_path / "data"))
+    assert "\nabc  waiting " in cli("journal", "ls").out
+    monkeypatch.setenv("TILEWRIGHT_CATALOG", str(tmp_path / "other"))
+    assert cli("journal", "ls").out == f"No journals in {tmp_path}/other/journal.\n"
+
+
+def test_journals_of_another_user(journal, record, monkeypatch):
+    """That they cannot be read is not that there are none."""
+    record(simple_run())
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for command in ("ls", "verify", "prune"):
+        result = journal(command)
+        assert result.status == 1
+        assert result.error.startswith("tilewright: cannot read the journals in ")
+
+
 def test_verify_one_being_recorded(journal, directory, address):
     documents = simple_run()
     writer = directory.create(Header(documents[0][1]["uid"], None, 0.0, "test"))
@@ -255,8 +316,10 @@ def test_prune_keeps_so_many_bytes(journal, record):
     assert [path.exists() for path in paths] == [False, False, False]
 
 
-def test_a_dry_run_says_what_is_removed(journal, record):
-    """Whatever the ages and sizes are: the command and the directory decide alike."""
+def test_a_dry_run_says_what_is_removed(journal, record, directory):
+    """Whatever the ages and sizes are, and not what is no journal."""
+    (directory.delivered / "other.twj").write_bytes(bytes(1 << 20))
+    os.utime(directory.delivered / "other.twj", (0, 0))
     for age in range(1, 9):
         record(simple_run(events=age * 10), age=age * DAY, delivered=True)
     for limits in (["--older-than", "8d"], ["--keep", "20KiB"], ["--older-than", "3.5d", "--keep", "15 KiB"]):

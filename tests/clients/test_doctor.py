@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import socket
@@ -619,6 +620,40 @@ def test_a_server_that_hangs_in_between(ours, monkeypatch):
     assert runs_in(ours) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [
+        ("POST", r"/metadata/$"),
+        ("POST", r"/metadata/.+/primary$"),
+        ("PATCH", r"/table/partition/"),
+        ("GET", r"/table/full/"),
+    ],
+)
+def test_a_server_that_fails_once(ours, readable, method, route):
+    """Each trial is made again, and nothing else is blamed for it."""
+    failed = []
+
+    def fail_once(request):
+        trial_of = re.search(
+            r"tilewright-doctor-[0-9a-f]+(-\w+)?", request.url.path + request.content.decode("latin-1")
+        )
+        if request.method == method and re.search(route, request.url.path) and trial_of[0] not in failed:
+            failed.append(trial_of[0])
+            return httpx.Response(500, request=request)
+        return None
+
+    found = examine(meddled(ours, meddle=fail_once), detectors=[readable])
+    assert failed
+    assert {name: verdict for name, verdict in verdicts(found).items() if verdict != "good"} == {}
+    assert runs_in(ours) == list(readable.iterdir()) == []
+
+
+def test_no_room_for_the_trial(ours, monkeypatch):
+    monkeypatch.setattr(trial.tempfile, "TemporaryDirectory", fail(OSError(28, "No space left on device")))
+    tables = by_name(examine(ours.uri))["tables"]
+    assert (tables.verdict, "No space left on device" in tables.finding) == ("not checked", True)
+
+
 def test_an_interruption_in_between(ours):
     def interrupt(request):
         if request.method == "PATCH" and "table" in request.url.path:
@@ -641,6 +676,23 @@ def test_detectors_directories(ours, tmp_path):
         "not checked", True,
     )  # fmt: skip
     assert list(tmp_path.iterdir()) == runs_in(ours) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a while")
+def test_what_another_user_may_not_read(tmp_path):
+    place = tmp_path / "private" / "data"
+    (place / "journal").mkdir(parents=True)
+    (place / "catalog.db").touch()
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        found = by_name(examine(place))
+    finally:
+        os.seteuid(0)
+    assert found["journal directory"].finding == f"{place}/journal cannot be written: Permission denied"
+    assert found["journals"].finding.startswith(f"cannot read the journals in {place}/journal: ")
+    assert (found["catalog"].verdict, found["catalog"].finding) == ("bad", f"{place} may not be read")
+    assert found["server"].verdict == "not checked"
 
 
 # The journal directory
@@ -714,7 +766,7 @@ def test_room(tmp_path, monkeypatch, total, free, verdict):
 
 
 def fail(error):
-    def failing(*_):
+    def failing(*_, **__):
         raise error
 
     return failing

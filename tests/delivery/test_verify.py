@@ -10,6 +10,7 @@ from tilewright import TiledWriter
 from tilewright.delivery import target
 from tilewright.delivery.verify import check_report, compare, repair
 from tilewright.errors import InputError, NotFoundError
+from tilewright.journal import Header, JournalDirectory
 from tilewright.testing.documents import run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
@@ -150,5 +151,34 @@ def test_a_run_without_a_journal_or_report(catalog, tmp_path):
     assert "no report" in str(run.verify())
     with pytest.raises(NotFoundError, match="no journal of run plain"):
         run.verify(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(NotFoundError, match="there is no journal"):
+        run.verify(tmp_path / "nowhere")
     with pytest.raises(InputError, match="takes its journal"):
         run.verify(repair=True)
+
+
+def test_the_journal_of_another_run_is_not_taken(recorded, catalog):
+    """It would be compared with that run, and this one be taken for whole."""
+    journal = recorded(simple_run(events=4))
+    other = simple_run(events=2)
+    with TiledWriter(catalog, journal=journal.parents[2] / "others", strict=True) as writer:
+        for document in other:
+            writer(*document)
+    with pytest.raises(InputError, match="is the journal of the run"):
+        catalog[other[0][1]["uid"]].verify(journal)
+
+
+def test_the_journal_for_this_catalog_is_taken(recorded, catalog, tmp_path):
+    """What was recorded for another one may differ: each writer has its own patches."""
+    documents = simple_run(events=4)
+    uid = documents[0][1]["uid"]
+    delivered = recorded(documents)
+    directory = JournalDirectory(tmp_path / "journals")
+    for name in ("http://one/api/v1", "http://two/api/v1"):
+        directory.create(Header(uid, name, 0.0, "test")).close()
+    comparison = catalog[uid].verify(directory.path)
+    assert (comparison.journal, comparison.equal) == (delivered, True)
+    delivered.unlink()
+    with pytest.raises(InputError, match="recorded for several catalogs; give one of its journals"):
+        catalog[uid].verify(directory.path)

@@ -247,3 +247,37 @@ def test_a_thread_that_is_not_started_yet_can_be_asked_and_closed(directory, cat
     thread = deliverer_module._Thread(directory, target(catalog))
     assert not thread.holds(directory.path / "nothing.twj")
     thread.close()
+
+
+def test_a_backlog_keeps_few_files_open_and_no_new_run_waiting(work, directory, catalog, monkeypatch):
+    """Of thousands of journals that were left behind, each would have two files open."""
+    monkeypatch.setattr(worker_module, "AT_ONCE", 4)
+    name = target(catalog).name
+    left = [simple_run(events=1) for _ in range(12)]
+    for documents in left:
+        record(directory, documents, name)
+    live = simple_run(events=1)
+    record(directory, live[:-1], name, close=False)
+    claims, order = [], []
+
+    def enough(state):
+        claims.append(len(list(directory.path.glob("*.claim"))))
+        order.append(live[0][1]["uid"] in catalog)
+        return len(directory.waiting()) == 1 and state.idle
+
+    _, states = work(enough, everything=True)
+    assert max(claims) <= 4 + 1
+    assert order.index(True) < len(order) / 2
+    assert len(states) > 3  # it tells how it gets on
+    for documents in left:
+        assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_a_large_journal_tells_how_it_gets_on(work, directory, catalog, monkeypatch):
+    documents = simple_run(events=50)
+    path = record(directory, documents, target(catalog).name).path
+    monkeypatch.setattr("tilewright.delivery.run.CHUNK_BYTES", 2000)
+    _, states = work(lambda state: not directory.waiting())
+    levels = [state.runs[path.name].level_to for state in states if path.name in state.runs]
+    assert len(set(levels)) > 3
+    assert compare_runs(documents, catalog.__getitem__) == []

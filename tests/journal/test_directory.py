@@ -339,6 +339,24 @@ def test_a_delivered_journal_that_is_recorded_where_it_lies_is_not_removed(direc
     assert directory.prune(keep_seconds=0) == [directory.delivered / path.name]
 
 
+def test_what_is_no_journal_makes_no_journal_go(directory):
+    """However large it is: room is not made by removing it, so nothing else has to go for it."""
+    (directory.delivered / "other.twj").write_bytes(bytes(2000))
+    directory.archive(journal(directory, "run"))
+    assert directory.prune(keep_bytes=1000) == []
+    assert (directory.delivered / "run.twj").exists()
+
+
+def test_a_dry_run_removes_nothing_and_returns_what_would_be_removed(directory):
+    directory.archive(journal(directory, "run"))
+    claim = directory.path / "gone.claim"
+    claim.write_text("{}")
+    assert directory.prune(keep_seconds=0, dry_run=True) == [directory.delivered / "run.twj"]
+    assert claim.exists()
+    assert directory.prune(keep_seconds=0) == [directory.delivered / "run.twj"]
+    assert not claim.exists()
+
+
 def test_what_cannot_be_removed_is_kept(directory, monkeypatch):
     directory.archive(journal(directory, "run"))
 

@@ -51,11 +51,15 @@ def opened(catalog: str) -> Iterator[Any]:
 
 
 @contextmanager
-def writable(catalog: str) -> Iterator[Any]:
-    """Yield what `TiledWriter` writes to: a server on the directory, made if need be, or the address."""
+def writable(catalog: str, *, make: bool = True) -> Iterator[Any]:
+    """Yield what `TiledWriter` writes to: a server on the directory, made if need be and allowed, or the address."""
     if is_address(catalog):
         yield catalog
         return
+    from tilewright.clients.connect import CATALOG_FILE  # noqa: PLC0415 - slow to import; --help must not wait
+
+    if not (make or (Path(catalog) / CATALOG_FILE).exists()):
+        raise NotFoundError(f"there is no catalog in {catalog}")
     from tilewright.server import serve  # noqa: PLC0415 - slow to import; --help must not wait
 
     with _advised():
@@ -85,6 +89,17 @@ def is_address(catalog: str) -> bool:
     (True, False)
     """
     return "://" in catalog
+
+
+def journal_directory(journal: Path | None, catalog: str | None) -> Path:
+    """Return where the journals lie: as said, else beside the data of a directory, else where writers have them."""
+    from tilewright.journal import default_directory  # noqa: PLC0415 - slow to import; --help must not wait
+
+    if journal is not None:
+        return journal
+    if catalog is not None and not is_address(catalog):
+        return Path(catalog) / "journal"
+    return default_directory()
 
 
 def find_run(runs: Any, name: str) -> Any:

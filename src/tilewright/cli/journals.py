@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import get_terminal_size
@@ -13,20 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import counted, is_address, writable
-from tilewright.errors import InputError, NotFoundError
+from tilewright.cli.common import CATALOG_VARIABLE, counted, journal_directory, writable
+from tilewright.errors import InputError, NotFoundError, TilewrightError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tilewright.delivery import Target
     from tilewright.documents import Document
-    from tilewright.journal import Entry, JournalReader
+    from tilewright.journal import JournalReader
     from tilewright.journal.inspection import Inspection
     from tilewright.journal.overview import JournalList
 
-DELIVERED = "delivered"
-"""Name of the folder of the delivered ones; see `JournalDirectory`."""
 LEADING = (
     "time",
     "name",
@@ -88,7 +85,10 @@ JournalOption = Annotated[
 ]
 CatalogOption = Annotated[
     str | None,
-    typer.Option(help="A directory of `tilewright serve`: the journals are those beside its data."),
+    typer.Option(
+        envvar=CATALOG_VARIABLE,
+        help="A directory of `tilewright serve`: the journals are those beside its data.",
+    ),
 ]
 RunArgument = Annotated[
     str,
@@ -106,7 +106,7 @@ def ls(journal: JournalOption = None, catalog: CatalogOption = None) -> None:
     """
     from tilewright.journal.overview import list_journals  # noqa: PLC0415 - slow to import
 
-    listed = list_journals(_directory(journal, catalog))
+    listed = list_journals(journal_directory(journal, catalog))
     if len(listed):
         typer.echo(_listed_text(listed))
     typer.echo(listed.totals[0].upper() + listed.totals[1:] + ".")
@@ -129,7 +129,7 @@ def cat(
     """
     from tilewright.journal import JournalReader  # noqa: PLC0415 - slow to import
 
-    path = _found(run, _directory(journal, catalog))[0]
+    path = _found(run, journal_directory(journal, catalog))[0]
     with JournalReader(path) as reader:
         if as_json:
             _print_json(reader)
@@ -150,7 +150,8 @@ def verify(
     catalog: Annotated[
         str | None,
         typer.Option(
-            help="Compare with this catalog, value by value: the address of a server, or a directory."
+            envvar=CATALOG_VARIABLE,
+            help="Compare with this catalog, value by value: the address of a server, or a directory.",
         ),
     ] = None,
     *,
@@ -162,24 +163,31 @@ def verify(
 
     The exit status is 1 if anything is wrong.
     """
-    from tilewright.journal.inspection import inspect  # noqa: PLC0415 - slow to import
-
     if repair and catalog is None:
         raise InputError("--repair needs --catalog: which one is to be put right?")
-    directory = _directory(journal, catalog)
+    directory = journal_directory(journal, catalog)
     paths = [path for run in runs for path in _found(run, directory)] if runs else _all(directory)
     if not paths:
         typer.echo(f"No journals in {directory}.")
     with ExitStack() as stack:
         where = None if catalog is None else _target(catalog, stack)
-        good, compared = True, 0
+        good, compared = True, False
+        away: TransientError | None = None
         for path in paths:
-            inspection = inspect(path)
-            typer.echo(_inspection_text(inspection))
-            good = good and inspection.sound
-            if where is not None and inspection.header is not None and inspection.header.is_for(where.name):
-                compared += 1
+            inspection = _inspected(path)
+            good = good and inspection is not None and inspection.sound
+            if where is None or inspection is None or not _is_for(inspection, where) or away is not None:
+                continue
+            compared = True
+            try:
                 good = _is_equal(inspection, where, repair=repair) and good
+            except TransientError as error:  # the others are looked at all the same
+                away = error
+            except TilewrightError as error:
+                typer.echo(f"  {error}")
+                good = False
+    if away is not None:
+        raise away
     if where is not None and paths and not compared:
         typer.echo(f"None of these is for {where.name}: nothing was compared.")
     raise typer.Exit(0 if good else 1)
@@ -202,12 +210,13 @@ def prune(
     from tilewright.journal import JournalDirectory  # noqa: PLC0415 - slow to import
     from tilewright.journal.overview import entries_in, size_text  # noqa: PLC0415
 
-    directory = _directory(journal, catalog)
-    delivered = [entry for entry in entries_in(directory) if entry.path.parent.name == DELIVERED]
-    if dry_run or not delivered:
-        removed = [entry.path for entry in outdated(delivered, older_than, keep, time.time())]
-    else:
-        removed = JournalDirectory(directory).prune(keep_seconds=older_than, keep_bytes=keep)
+    directory = journal_directory(journal, catalog)
+    delivered = [entry for entry in entries_in(directory) if entry.state == "delivered"]
+    removed = (
+        JournalDirectory(directory).prune(keep_seconds=older_than, keep_bytes=keep, dry_run=dry_run)
+        if delivered
+        else []  # and the directory is not made
+    )
     sizes = {entry.path: entry.size for entry in delivered}
     for path in removed:
         typer.echo(f"{path.name}  {size_text(sizes.get(path, 0))}")
@@ -215,30 +224,6 @@ def prune(
     kept = counted(len(delivered) - len(removed), "delivered journal")
     total = size_text(sum(sizes.get(path, 0) for path in removed))
     typer.echo(f"{counted(len(removed), 'journal')} {did} ({total}), {kept} kept.")
-
-
-def outdated(delivered: Iterable[Entry], keep_seconds: float, keep_bytes: int, now: float) -> list[Entry]:
-    """Return what `JournalDirectory.prune` would remove: the old ones, and the oldest while all are too large."""
-    oldest_first = sorted(delivered, key=lambda entry: entry.modified)
-    left = sum(entry.size for entry in oldest_first)
-    removed = []
-    for entry in oldest_first:
-        if entry.modified > now - keep_seconds and left <= keep_bytes:
-            break
-        left -= entry.size
-        removed.append(entry)
-    return removed
-
-
-def _directory(journal: Path | None, catalog: str | None) -> Path:
-    """Return where the journals lie: as said, else beside the data of a directory, else where writers have them."""
-    from tilewright.journal import default_directory  # noqa: PLC0415 - slow to import
-
-    if journal is not None:
-        return journal
-    if catalog is not None and not is_address(catalog):
-        return Path(catalog) / "journal"
-    return default_directory()
 
 
 def _all(directory: Path) -> list[Path]:
@@ -350,17 +335,36 @@ def _is_number(value: Any) -> bool:
 
 
 def _documents(reader: JournalReader) -> Iterator[Document]:
-    """Yield all that can be read, also what is behind damage."""
-    more = True
+    """Yield all that can be read, also what is behind damage; what is being written is no damage."""
+    from tilewright.journal.inspection import is_being_written  # noqa: PLC0415 - slow to import
+
+    more, ended = True, not is_being_written(reader.path)
     while more:
         yield from reader
-        more = reader.give_up_tail()
+        more = ended and reader.give_up_tail()
 
 
 def _target(catalog: str, stack: ExitStack) -> Target:
     from tilewright.delivery import target  # noqa: PLC0415 - slow to import
 
-    return target(stack.enter_context(writable(catalog)))
+    return target(stack.enter_context(writable(catalog, make=False)))
+
+
+def _inspected(path: Path) -> Inspection | None:
+    """Return what is found in a journal, and print it; None if the file cannot be read."""
+    from tilewright.journal.inspection import inspect  # noqa: PLC0415 - slow to import
+
+    try:
+        inspection = inspect(path)
+    except OSError as error:  # delivered and put aside at this moment, or a link that leads nowhere
+        typer.echo(f"{path}: not checked: {error.strerror or error}")
+        return None
+    typer.echo(_inspection_text(inspection))
+    return inspection
+
+
+def _is_for(inspection: Inspection, where: Target) -> bool:
+    return inspection.header is not None and inspection.header.is_for(where.name)
 
 
 def _is_equal(inspection: Inspection, where: Target, *, repair: bool) -> bool:
@@ -374,7 +378,7 @@ def _is_equal(inspection: Inspection, where: Target, *, repair: bool) -> bool:
     _print_indented(str(comparison))
     if repair and not comparison.equal:
         comparison = verification.repair(inspection.path, where)
-        _print_indented(f"repaired: {comparison}")
+        _print_indented(f"{'repaired' if comparison.equal else 'not repaired'}: {comparison}")
     return comparison.equal
 
 

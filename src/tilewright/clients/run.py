@@ -81,9 +81,10 @@ class Run(Container):
         Raises
         ------
         NotFoundError
-            If the folder has no journal of this run.
+            If the folder has no journal of this run, or is not there.
         InputError
-            If `repair` is asked for without a journal.
+            If `repair` is asked for without a journal, or the journal is of another run. Or if the folder has journals
+            of this run for several other catalogs: then one has to be given.
         """
         from tilewright.clients.verification import verify  # noqa: PLC0415 - slow to import, rarely used
 

@@ -8,8 +8,10 @@ from tilewright.delivery.remote import Remote
 from tilewright.delivery.target import Target
 from tilewright.delivery.verify import Comparison, check_report, compare
 from tilewright.delivery.verify import repair as put_right
+from tilewright.documents import run_key
 from tilewright.errors import InputError, NotFoundError
-from tilewright.journal import JournalDirectory
+from tilewright.journal import JournalReader
+from tilewright.journal.overview import entries_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,20 +29,49 @@ def verify(run: Any, journal: Path | None, *, repair: bool) -> Comparison:
         if repair:
             raise InputError("to repair a run takes its journal: verify(journal=…, repair=True)")
         return check_report(node, where)
-    path = _journal_of(run.uid, journal) if journal.is_dir() else journal
+    path = _journal_in(journal, node, where.name) if journal.is_dir() else _checked(journal, node)
     comparison = compare(path, where)
     return put_right(path, where) if repair and not comparison.equal else comparison
 
 
-def _journal_of(uid: str, folder: Path) -> Path:
-    """Return the journal of a run, waiting or delivered.
+def _journal_in(folder: Path, node: str, catalog: str) -> Path:
+    """Return the journal of a run, waiting or delivered: the one for this catalog, if there are several.
 
     Raises
     ------
     NotFoundError
         If there is none.
+    InputError
+        If all are for other catalogs, and these are several: what was recorded for each need not be the same.
     """
-    for entry in JournalDirectory(folder).entries():
-        if entry.header is not None and entry.header.run == uid:
-            return entry.path
-    raise NotFoundError(f"no journal of run {uid} in {folder}")
+    found = [(entry.path, entry.header) for entry in entries_in(folder) if entry.header is not None]
+    found = [(path, header) for path, header in found if run_key(header.run) == node]
+    ours = [path for path, header in found if header.is_for(catalog)]
+    if not ours and len({header.place for _, header in found}) > 1:
+        names = ", ".join(f"{path} for {header.catalog}" for path, header in found)
+        raise InputError(
+            f"the run {node} was recorded for several catalogs; give one of its journals: {names}"
+        )
+    for path in [*ours, *(path for path, _ in found)]:
+        return path
+    raise NotFoundError(f"no journal of run {node} in {folder}")
+
+
+def _checked(journal: Path, node: str) -> Path:
+    """Return a journal if it is of this run.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    InputError
+        If it is of another run, or no journal.
+    """
+    try:
+        with JournalReader(journal) as reader:
+            run = reader.header.run
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no journal {journal}, and no folder of journals") from None
+    if run_key(run) != node:
+        raise InputError(f"{journal} is the journal of the run {run}, not of {node}")
+    return journal

@@ -35,6 +35,10 @@ LOOK_INTERVAL = 1.0
 """Seconds between two looks at the directory for journals that nobody told of."""
 HEADER_SECONDS = 5.0
 """A journal without a header for longer than this is reported: its writer is not just about to write it."""
+AT_ONCE = 8
+"""How many journals left behind are under way together: each has two files open, and there may be thousands."""
+MOST_OPEN = 64
+"""With so many under way, those of them that do not get on are begun anew at their next try."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds to wait after a failure, doubled each time from the first to the last."""
@@ -71,6 +75,8 @@ class _Run:
     uid: str
     tail: Tail | None = None
     """What of the journal is in the memory of this process."""
+    live: bool = False
+    """Whether it was being recorded when it was found: it does not wait for those that were left behind."""
     ended: bool = False
     """Whether its writer has said that nothing more will come; else the lock on the journal tells."""
     claim: Claim | None = None
@@ -175,6 +181,7 @@ class Worker:
         """Deliver this journal, which is being written, here and now."""
         with self._lock:
             run = self._runs.setdefault(path, _Run(path, uid))
+            run.live = True
             run.ended, run.tail = False, tail  # it may be recorded again already
             if run.delivery is not None:
                 run.delivery.reader.tail = tail
@@ -245,8 +252,9 @@ class Worker:
             try:
                 uid = self._uid_of_ours(path)
                 if uid is not None:
+                    live = self._everything and self._directory.is_recording(path)
                     with self._lock:
-                        self._runs.setdefault(path, _Run(path, uid))
+                        self._runs.setdefault(path, _Run(path, uid, live=live))
             except FileNotFoundError:
                 continue  # delivered by somebody else
             except (InputError, OSError) as error:
@@ -272,17 +280,25 @@ class Worker:
                 self._left_alone.add(path)
 
     def _deliver(self) -> bool:
-        """Take a step with each run: none holds up the others. Return whether there is more to do at once."""
+        """Bring each run a step nearer to its journal: none holds up the others. Say whether there is more to do at once.
+
+        What is told, looked for and begun in between does not wait for the end of a backlog.
+        """
         with self._lock:
             runs = _one_for_each_uid(self._runs.values())
-        more = False
+        room = AT_ONCE - sum(_takes_room(run) for run in runs)
+        more = held_back = False
         for run in runs:
             if self._closing:
                 return False
-            answers = self._remote.contact.answers
+            if run.retry.waiting:
+                continue
+            if room <= 0 and run.delivery is None and not run.live:
+                held_back = True
+                continue
+            begun, answers = run.delivery is not None, self._remote.contact.answers
             try:
-                if not run.retry.waiting and self._bring_up(run):
-                    more = True
+                more = self._bring_up(run) or more
             except (UnreachableError, KeyRefusedError, BusyError) as error:
                 self._reachable = not isinstance(error, UnreachableError)
                 self._trouble = str(error)
@@ -292,6 +308,8 @@ class Worker:
             except TransientError as error:
                 run.trouble = str(error)
                 run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
+                if not run.live and sum(each.delivery is not None for each in runs) > MOST_OPEN:
+                    self._let_go(run)
             except FinalError as error:
                 self._give_up(run, str(error))
             except Exception as error:
@@ -300,7 +318,8 @@ class Worker:
             if self._remote.contact.answers > answers:
                 self._reachable, self._away, self._trouble = True, False, None
                 self._retry.reset()
-        return more
+            room -= not begun and _takes_room(run)
+        return more or (held_back and any(run.path not in self._runs for run in runs))
 
     def _bring_up(self, run: _Run) -> bool:
         """Take one step; return whether there is more to do at once."""
@@ -419,6 +438,11 @@ class Worker:
     def _forget(self, run: _Run) -> None:
         with self._lock:
             self._runs.pop(run.path, None)
+
+
+def _takes_room(run: _Run) -> bool:
+    """Say whether a run is one of those left behind that are under way, and gets on."""
+    return run.delivery is not None and run.trouble is None and not run.live
 
 
 def _one_for_each_uid(runs: Iterable[_Run]) -> list[_Run]:

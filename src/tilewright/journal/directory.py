@@ -209,24 +209,39 @@ class JournalDirectory:
         self.prune()
         return True
 
-    def prune(self, *, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> list[Path]:
+    def prune(
+        self, *, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES, dry_run: bool = False
+    ) -> list[Path]:
         """Remove delivered journals that are too old, and the oldest while all are too large; return them.
 
         Also removes what is left of claims on journals that are gone. What cannot be removed stays, and so does what
-        is no journal that can be read.
+        is no journal that can be read; neither counts as one to make room for.
+
+        Parameters
+        ----------
+        keep_seconds, keep_bytes
+            How long they are kept, and how many bytes of them.
+        dry_run
+            Whether to remove nothing, and return what would be removed.
         """
-        claims.remove_leftovers(self.path)
-        removed: list[Path] = []
+        if not dry_run:
+            claims.remove_leftovers(self.path)
+        too_old = time.time() - keep_seconds
         kept = sorted(journals_in(self.delivered), key=_modified)
         sizes = {path: size for path in kept if (size := _size(path)) is not None}
+        if not sizes or (_modified(next(iter(sizes))) > too_old and sum(sizes.values()) <= keep_bytes):
+            return []  # nearly always: no file is opened after each delivery
+        sizes = {path: size for path, size in sizes.items() if read_header(path)[0] is not None}
         size = sum(sizes.values())
+        removed: list[Path] = []
         for path, its_size in sizes.items():
-            if _modified(path) > time.time() - keep_seconds and size <= keep_bytes:
+            if _modified(path) > too_old and size <= keep_bytes:
                 break
-            if read_header(path)[0] is None or self._is_surely_recording(path):
+            if self._is_surely_recording(path):
                 continue
             try:
-                path.unlink(missing_ok=True)
+                if not dry_run:
+                    path.unlink(missing_ok=True)
             except OSError:  # read-only; it is asked again after the next delivery
                 continue
             size -= its_size

@@ -66,7 +66,7 @@ def inspect(path: Path) -> Inspection:
         fault = Damage(0, path.stat().st_size, str(error))
         return Inspection(path, None, 0, {}, recording=False, stopped=False, faults=(fault,))
     with reader:
-        recording = _is_being_written(path)
+        recording = is_being_written(path)
         order, faults, documents = _Order(reader.header.run), _Faults(), 0
         for start, stop, payload in _records(reader, ended=not recording):
             try:
@@ -90,7 +90,8 @@ def inspect(path: Path) -> Inspection:
         )
 
 
-def _is_being_written(path: Path) -> bool:
+def is_being_written(path: Path) -> bool:
+    """Say whether somebody has the journal open to write to it."""
     with path.open("rb") as file:
         return not try_lock(file.fileno(), fcntl.LOCK_SH)
 

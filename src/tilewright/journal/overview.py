@@ -5,13 +5,14 @@ Notebooks and `tilewright journal ls` call `list_journals`, the doctor `entries_
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tilewright.display import Cell, html_table
-from tilewright.errors import InputError
+from tilewright.errors import InputError, SetupError
 from tilewright.journal.directory import JournalDirectory, default_directory
 from tilewright.journal.names import SUFFIX
 from tilewright.journal.reader import JournalReader
@@ -118,7 +119,21 @@ def list_journals(directory: Path | None = None) -> JournalList:
 
 
 def entries_in(path: Path) -> list[Entry]:
-    """Return the entries of a journal directory; none, and nothing is made, if it is not one."""
+    """Return the entries of a journal directory; none, and nothing is made, if it is not one.
+
+    Raises
+    ------
+    SetupError
+        If it may not be read.
+    """
+    try:
+        os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise SetupError(
+            f"cannot read the journals in {path}: {error.strerror}. They can be read by the user who records."
+        ) from error
     if not any(path.glob(f"*{SUFFIX}")) and not any(path.glob(f"*/*{SUFFIX}")):
         return []
     return JournalDirectory(path).entries()

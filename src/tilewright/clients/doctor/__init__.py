@@ -102,7 +102,11 @@ def _start(
 ) -> tuple[Target | None, list[Check]]:
     """Start a server on a directory, and look at its files; None if there is none to start, or it does not start."""
     name = "catalog"
-    if not (directory / CATALOG_FILE).is_file():
+    try:
+        (directory / CATALOG_FILE).open("rb").close()
+    except PermissionError:
+        return None, [bad(name, f"{directory} may not be read", "Run the doctor as the user that serves it.")]
+    except OSError:
         advice = f"Make one with `tilewright serve {directory}`, or name another with --catalog."
         return None, [bad(name, f"there is no catalog in {directory}", advice)]
     if is_served(directory):

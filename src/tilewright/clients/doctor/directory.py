@@ -38,11 +38,11 @@ _FILES = ("file", *_DATABASES)
 
 
 def is_served(directory: Path) -> bool:
-    """Say whether a server has the directory, in this process or another."""
+    """Say whether a server has the directory, in this process or another, as far as this user may know."""
     try:
         with (directory / LOCK_FILE).open("rb") as lock:
             fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
     except BlockingIOError:
         return True

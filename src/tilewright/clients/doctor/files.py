@@ -80,8 +80,9 @@ class FileSystem:
 
 def check_journal_directory(path: Path) -> list[Check]:
     """Try to write and to lock; look at the file system, the mode and the room."""
-    name, there = "journal directory", path.is_dir()
+    name = "journal directory"
     try:
+        there = path.is_dir()
         with _made(path):
             _try_writing(path)
             locks = _locks_hold(path)

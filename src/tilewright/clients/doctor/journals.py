@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tilewright.clients.doctor.diagnosis import bad, good, warning
+from tilewright.clients.doctor.diagnosis import bad, good, not_checked, warning
+from tilewright.errors import SetupError
 from tilewright.journal.overview import age_text, entries_in, size_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ _LOOK = "`tilewright journal ls` lists them, `tilewright journal verify` says wh
 
 def check_journals(path: Path, catalog: str) -> list[Check]:
     """Look at what waits for this catalog and for others, and at what cannot be read or was not understood."""
-    entries = entries_in(path)
+    try:
+        entries = entries_in(path)
+    except SetupError as error:
+        return [not_checked(NAME, str(error))]
     here = f" --journal {path}"
     checks = []
     waiting = [entry for entry in entries if entry.state == "waiting"]

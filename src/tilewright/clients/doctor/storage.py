@@ -94,6 +94,10 @@ class _Trials:
             except (TilewrightError, httpx.HTTPStatusError) as error:
                 problem = _plain(error)
                 break
+            except OSError as error:
+                return not_checked(
+                    name, f"this machine takes no trial's journal: {error}", "Make room for temporary files."
+                )
             except (ValueError, KeyError, TypeError) as error:
                 problem = f"the server's answer cannot be understood ({type(error).__name__}: {error})"
                 break
@@ -184,15 +188,22 @@ def _write_table(remote: Remote, uid: str) -> tuple[Mapping[str, Column], str | 
         If the server takes neither.
     """
     began = time.monotonic()
-    try:
-        deliver(remote, uid, trial_run(uid, time.time(), COLUMNS))
-    except TilewrightError as error:
-        if time.monotonic() - began > LONG:
-            raise
-        remove(remote, uid)
-        deliver(remote, uid, trial_run(uid, time.time(), SCALARS))
-        return SCALARS, str(error)
-    return COLUMNS, None
+    refused = ""
+    for columns in (
+        COLUMNS,
+        COLUMNS,
+        SCALARS,
+    ):  # twice, for what fails once may be the server's trouble, not the lists'
+        try:
+            deliver(remote, uid, trial_run(uid, time.time(), columns))
+        except TilewrightError as error:
+            if columns is SCALARS or time.monotonic() - began > LONG:
+                raise
+            refused = str(error)
+            remove(remote, uid)
+        else:
+            return columns, refused if columns is SCALARS else None
+    raise AssertionError("the last try returns or raises")
 
 
 def _check_readers(name: str, remote: Remote, uid: str) -> Check:
@@ -253,7 +264,12 @@ def _check_files(name: str, remote: Remote, uid: str, directory: Path) -> Check:
 
 def _check_file(name: str, remote: Remote, uid: str, file: Path) -> Check:
     place = file.parent
-    if notes := deliver(remote, uid, file_run(uid, time.time(), file)):
+    try:
+        notes = deliver(remote, uid, file_run(uid, time.time(), file))
+    except TransientError:
+        remove(remote, uid)  # what is tried again is another run
+        raise
+    if notes:
         return bad(name, f"{place}: a file there is not taken: {'; '.join(notes)}", _readable(place))
     try:
         there = _read_array(remote, (uid, STREAM, "image"))
