@@ -12,15 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tilewright.documents import is_external, numpy_dtype, quoted, shape
+from tilewright.documents import is_external, is_text, numpy_dtype, quoted, shape
 from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
-from tilewright.tables.values import FLOAT, INT, wider
+from tilewright.tables.values import FLOAT, INT, MAX_DIMENSIONS, wider
 
 MAX_COLUMNS = 1024
 """Columns of one table; a wider stream is split over `internal_0`, `internal_1`, …"""
-MAX_DIMENSIONS = 32
-"""Of an array in an event: Arrow writes lists nested up to 64 deep, and NumPy's own limit was 32 for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,9 @@ def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
     ListType(list<item: list<item: int16>>)
     """
     scalar = _scalar_type(spec)
-    if spec.get("dtype") != "array":
+    if not (
+        is_text(declared := spec.get("dtype")) and declared == "array"
+    ):  # anything else has its own ways to compare
         return scalar
     dimensions = max(1, len(shape(spec)))
     if dimensions > MAX_DIMENSIONS:
