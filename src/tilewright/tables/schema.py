@@ -6,8 +6,8 @@ then, only when some value fitted no column, `rejected`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -56,6 +56,14 @@ class Hints:
         for name, type_ in other.types.items():
             types[name] = type_ if name not in types else (wider(types[name], type_) or types[name])
         return Hints(types, {**self.extra_keys, **other.extra_keys}, self.rejected or other.rejected)
+
+    def ordered(self, data_keys: Iterable[Any]) -> Hints:
+        """Return the same with `extra_keys` in the order of the data keys.
+
+        So a table that is made anew has its columns in one order before a later descriptor comes and after.
+        """
+        extra = {key: self.extra_keys[key] for key in data_keys if key in self.extra_keys}
+        return replace(self, extra_keys={**extra, **self.extra_keys})
 
 
 @dataclass(frozen=True, slots=True)
