@@ -342,6 +342,13 @@ def test_a_datum_page_goes_as_far_as_all_its_columns():
     assert any("seq_num 3: 'r1/2'" in note for note in translator.notes)
 
 
+def test_a_resource_of_a_huge_number_is_noted():
+    translator = Translator()
+    translator.translate("resource", resource()[1] | {"uid": 10**6000})
+    assert translator.finish() == []
+    assert "No event named a datum of Resource" in translator.notes[0]
+
+
 def test_a_stream_whose_name_is_no_text_has_its_files():
     out, _ = translate(
         [START, descriptor(name=["odd"]), resource(), datum(0), event(1, {"img": "r1/0"}), STOP]

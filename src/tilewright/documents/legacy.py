@@ -183,16 +183,16 @@ class Translator:
                     missing.append(reference)
             if missing:
                 shown = "; ".join(
-                    f"seq_num {reference.seq_num}: {_quoted(reference.datum_id)}"
+                    f"seq_num {_quoted(reference.seq_num)}: {_quoted(reference.datum_id)}"
                     for reference in missing[:_MOST_MISSING]
                 )
                 self._note(
                     f"No Datum (or Resource) arrived for {len(missing)} external values of data key"
-                    f" {data_key!r}, which events named by datum id: {shown}."
+                    f" {_quoted(data_key)}, which events named by datum id: {shown}."
                 )
         for uid, resource in self._resources.items():
             if uid not in self._used_resources:
-                self._note(f"No event named a datum of Resource {uid!r} ({resource.get('uri')}).")
+                self._note(f"No event named a datum of Resource {_quoted(uid)} ({resource.get('uri')}).")
         return documents
 
     def _patched(self, name: str, doc: Doc) -> Doc:

@@ -33,6 +33,7 @@ _UIDS = {
         np.uint64(2**64 - 1),
         Run(uid="18446744073709551615", x=[1, 2], notes=["it is recorded"]),
     ),
+    "a_duration": (np.timedelta64(5, "s"), UNNAMED),
     "an_integer": (7021, Run(uid="7021", x=[1, 2], notes=["7021; it is recorded as '7021'"])),
     "a_uuid": (
         uuid.UUID(int=5),
