@@ -450,6 +450,30 @@ def test_a_later_descriptor_with_another_data_key(journal, watched, catalog, at_
     assert catalog[documents[0][1]["uid"]].table()["extra"].count() == 3
 
 
+def test_columns_of_a_later_descriptor_keep_their_order_when_the_table_is_made_anew(
+    journal, watched, catalog, monkeypatch
+):
+    """What is external and yet filled is learned last, stands between the others, and is not read in one step."""
+    monkeypatch.setattr("tilewright.delivery.run.CHUNK_BYTES", 500)
+    image = {"dtype": "number", "shape": [], "source": "s", "external": "FILESTORE:"}
+    start, descriptor, *events, stop = simple_run(events=6)
+    keys = descriptor[1]["data_keys"]
+    later = {
+        **descriptor[1],
+        "uid": "later",
+        "data_keys": {**keys, "image": image, "extra": next(iter(keys.values()))},
+    }
+    filled = [
+        (name, {**doc, "descriptor": "later", "data": {**doc["data"], "image": 1.5, "extra": 2.5}})
+        for name, doc in events[3:]
+    ]
+    journal.append([start, descriptor, *events[:3], ("descriptor", later), *filled, stop])
+    assert deliver(journal.delivery(watched), ended=True, tries=100) is Outcome.DONE
+    table = catalog[start[1]["uid"]].table()
+    assert [name for name in table if name in ("x0", "image", "extra")] == ["x0", "image", "extra"]
+    assert table["image"].fillna(0).tolist() == [0, 0, 0, 1.5, 1.5, 1.5]
+
+
 def simple_run_column(events):
     return [float(row) for row in range(1, events + 1)]
 

@@ -7,6 +7,7 @@ import random
 import re
 import time
 
+import numpy as np
 import pytest
 from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
 from event_model import pack_datum_page, pack_event_page
@@ -47,7 +48,7 @@ def translate(documents, **options):
     translator = Translator(**options)
     before = copy.deepcopy(documents)
     out = [result for name, doc in documents for result in translator.translate(name, doc)]
-    assert documents == before, "documents are not altered"
+    np.testing.assert_equal(documents, before, "documents are not altered")
     return out, translator
 
 
@@ -275,6 +276,84 @@ def test_an_event_before_its_descriptor_means_the_same():
 )
 def test_what_cannot_be_understood_passes_as_it_is(name, doc):
     assert Translator().translate(name, doc) == [(name, doc)]
+
+
+ODD_DATUMS = [
+    {"datum_kwargs": 5},
+    {"datum_kwargs": {"indices": np.arange(3)}},
+    {"datum_kwargs": {"point_number": "x"}},
+    {"resource": ["r1"]},
+    {"resource": 5},
+]
+
+
+@pytest.mark.parametrize("changes", ODD_DATUMS, ids=repr)
+@pytest.mark.parametrize("order", ["as it should be", "resource last", "after one that does not come"])
+def test_an_odd_datum_costs_the_others_nothing(changes, order):
+    """Whatever is resolved in the same call as the odd one: when the resource comes, or the run ends."""
+    odd = ("datum", datum(1)[1] | changes)
+    values = [{"img": "r1/0", "other": "r1/1"}, {"img": "r1/1", "other": "r1/0"}, {"img": "r1/2"}]
+    start, _, held, *rest = run([datum(0), odd, datum(2)], values)
+    documents = [start, descriptor(keys=("img", "other")), held, *rest]
+    if order == "resource last":
+        documents = [start, descriptor(keys=("img", "other")), *rest[:-1], held, rest[-1]]
+    elif order != "as it should be":
+        missing = event(9, {"img": "missing", "other": "missing"})
+        documents = [*documents[:6], missing, *documents[6:]]
+    out, translator = translate(documents)
+    out += translator.finish()
+    found = [(doc["stream_resource"], doc["uid"]) for name, doc in out if name == "stream_datum"]
+    assert sorted(found) == [("r1-d1-img", "r1/0"), ("r1-d1-img", "r1/2"), ("r1-d1-other", "r1/0")]
+    assert translator.notes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"filled": {"other": np.arange(2)}}, {"filled": 5}, {"seq_num": None}, {"seq_num": "x"}],
+    ids=repr,
+)
+def test_an_odd_event_still_names_its_files(changes):
+    name, doc = event(1, {"img": "r1/0", "other": "filled"}, filled={"other": True})
+    documents = [
+        descriptor(keys=("img", "other")),
+        resource(),
+        datum(0, point_number=0),
+        (name, doc | changes),
+    ]
+    out, _ = translate([START, *documents, STOP])
+    assert [doc["uid"] for name, doc in out if name == "stream_datum"] == ["r1/0"]
+
+
+def test_a_page_with_a_short_column_still_names_the_files_of_the_others():
+    page = pack_event_page(event(1, {"img": "r1/0"})[1], event(2, {"img": "r1/1"})[1])
+    page = page | {"data": page["data"] | {"img": ["r1/0"]}, "filled": {"img": [False]}}
+    out, _ = translate([START, descriptor(), resource(), datum(0), datum(1), ("event_page", page), STOP])
+    assert [doc["uid"] for name, doc in out if name == "stream_datum"] == ["r1/0"]
+
+
+def test_a_datum_page_goes_as_far_as_all_its_columns():
+    """A datum without its kwargs would be given frames that nobody named."""
+    ids = ["r1/0", "r1/1", "r1/2"]
+    page = {"resource": "r1", "datum_id": ids, "datum_kwargs": {"point_number": [0, 1], "n": [1, 2, 3, 4]}}
+    values = [{"img": datum_id} for datum_id in ids]
+    out, translator = translate(run([("datum_page", page)], values))
+    assert [doc["uid"] for name, doc in out if name == "stream_datum"] == ["r1/0", "r1/1"]
+    assert any("datum_page has columns of unequal length" in note for note in translator.notes)
+    assert any("seq_num 3: 'r1/2'" in note for note in translator.notes)
+
+
+def test_a_resource_of_a_huge_number_is_noted():
+    translator = Translator()
+    translator.translate("resource", resource()[1] | {"uid": 10**6000})
+    assert translator.finish() == []
+    assert "No event named a datum of Resource" in translator.notes[0]
+
+
+def test_a_stream_whose_name_is_no_text_has_its_files():
+    out, _ = translate(
+        [START, descriptor(name=["odd"]), resource(), datum(0), event(1, {"img": "r1/0"}), STOP]
+    )
+    assert [doc["uid"] for name, doc in out if name == "stream_datum"] == ["r1/0"]
 
 
 def test_mimetypes_and_patches_equal_those_of_bluesky():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +27,9 @@ REFUSED = [
     ({}, {"template": "{:zz}.tif"}, {}, "no format"),
     ({}, {"template": "{:999999999d}.tif"}, {}, "wider than a file's name"),
     ({}, {"template": "%0256d.tif"}, {}, "wider than a file's name"),
+    ({}, {"template": "{:c}.tif"}, {}, "with a NUL"),
+    ({}, {"template": "{:d}\0"}, {}, "with a NUL"),
+    ({"uri": "file://localhost/a\0b"}, {}, {}, "uri.*expected an address"),
     ({}, {"template": "\ud800{:d}"}, {}, "expected texts"),
     ({"uri": "file://\ud800"}, {}, {}, "uri.*expected a text"),
     ({}, {"chunk_shape": [1, 1]}, {"shape": [10**12, 4]}, "more than .* chunks"),
@@ -86,6 +91,28 @@ def test_a_bad_datum_changes_nothing(bad, words, resource, descriptor, datum):
     assert (array.data_source(), array.assets, array.notes) == before
 
 
+@pytest.mark.parametrize(
+    ("shape", "chunk_shape"), [([1], [1000]), ([], [1000]), ([0, 3], [10]), ([7], [2])], ids=str
+)
+def test_rows_that_have_chunks_of_their_own_are_counted(shape, chunk_shape, resource, descriptor, datum):
+    """However large a chunk may be, each row has one: these would be listed, terabytes of them."""
+    array = open_array(resource("text/csv;header=absent", chunk_shape=chunk_shape), descriptor(shape))
+    array.add_datum(datum(0, 100))
+    rows = array.data_source().structure["chunks"][0]
+    with pytest.raises(InputError, match=r"more than .* chunks"):
+        array.add_datum(datum(100, 10**9))
+    assert array.data_source().structure["chunks"][0] == rows
+
+
+def test_notes_about_many_bad_datums_stay_few(resource):
+    array = UnknownFile(resource(template="{:d}.tif"), "refused")
+    start = time.perf_counter()
+    for number in range(20_000):
+        array.add_datum({"stream_resource": "r1", "indices": {"start": number + 2, "stop": number}})
+    assert len(array.notes) < 2_000
+    assert time.perf_counter() - start < 2  # seconds
+
+
 def test_rows_before_the_resource_began(resource, descriptor, datum):
     array = open_array(resource(template="a_{}.tif"), descriptor([]))
     array.add_datum(datum(0, 3))
@@ -140,7 +167,8 @@ anything = st.recursive(
     | st.booleans()
     | st.integers(-2, 9)
     | st.floats()
-    | st.sampled_from(["", "%d", "{", "a{:d}", "/", "<f8"]),
+    | st.sampled_from(["", "%d", "{", "a{:d}", "{:c}", "/", "\0", "<f8"])
+    | st.sampled_from([np.arange(2), np.zeros((2, 2)), np.array("text"), np.array([{}, None], object)]),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["start", "stop", "x"]), inner)
     ),
@@ -158,7 +186,7 @@ PARAMETERS = "template filename chunk_shape multiplier files_per_datum join_meth
     ),
     indices=anything,
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_whatever_comes_is_refused_in_words_and_taken_as_bytes(mimetype, changes, parameters, spec, indices):
     parameters = {"template": "_{}.x", "dataset": "/d", **parameters}
     bad = {"uid": "r1", "data_key": "img", "uri": "file:///a", "mimetype": mimetype, "parameters": parameters}
@@ -171,7 +199,7 @@ def test_whatever_comes_is_refused_in_words_and_taken_as_bytes(mimetype, changes
     except InputError:
         array = UnknownFile(bad, "refused.")
         array.add_datum(one)
-    json.dumps([asset.data_uri for asset in array.assets])
+    assert "\0" not in json.dumps([asset.data_uri for asset in array.assets])
     array.data_source()
     assert isinstance(array.notes, list)
     assert isinstance(array.metadata, dict)

@@ -40,12 +40,12 @@ def test_a_resource_an_event(resource, descriptor, datum):
 
     def seconds(count):
         array = open_array(resource(uid="r0", template="{}.tif", filename=""), descriptor([]))
-        start = time.perf_counter()
+        start = time.process_time()
         for number in range(count):
             uid = f"r{number}"
             array.add_resource(resource(uid=uid, template="%s_%d.tif", filename=uid))
             array.add_datum(datum(number, number + 1, uid))
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(100)
     assert seconds(5_000) < 40 * seconds(500)

@@ -87,6 +87,13 @@ def test_numpy_scalar_keeps_its_dtype(scalar):
         np.array(["a", "bcd"]),
         np.array([(1, 2.5)], dtype=[("n", "<i4"), ("x", "<f8")]),
         np.array([(1, [[1, 2], [3, 4]])], dtype=[("n", "<i4"), ("m", "<i2", (2, 2))]),
+        np.array([(1, 2), (3, 4)], dtype=np.dtype([("n", "i1"), ("x", "<i8")], align=True)),
+        np.array([(1, 2)], dtype={"names": ["n", "x"], "formats": ["<i4", "<i4"], "offsets": [4, 0]}),
+        np.array([(1, 1)], dtype={"names": ["n", "x"], "formats": ["<i4", "<i4"], "offsets": [0, 0]}),
+        np.array(
+            [(1, ((2,), 3))], dtype=[(("title", "n"), "<i4"), ("m", [("x", [("y", "i1")]), ("z", ">f8")])]
+        ),
+        np.zeros(3, dtype="V0"),
         np.array([1.5, np.nan]),
     ],
     ids=lambda array: f"{array.dtype}{array.shape}",

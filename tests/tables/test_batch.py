@@ -179,6 +179,20 @@ def test_a_column_of_another_length_stands_beside_the_first_row():
     assert found[1]["rejected"] is None
 
 
+def test_columns_of_another_length_do_not_replace_each_other():
+    parts = {part: {"x": [part]} for part in ("data", "timestamps", "filled")}
+    row, _ = build([page(1, 2, **parts)], schema_for(KEYS, KEEPING), KEYS).to_pylist()
+    assert rejected(row) == {"x": ["data"], "ts_x": ["timestamps"], "filled_x": ["filled"]}
+
+
+def test_what_is_set_aside_does_not_replace_what_is_called_the_same():
+    odd = page(1, data={"time": [2], "timestamps": [3], "ts_k": [4]}, time=5, timestamps={"k": [6]})
+    (row,) = build([odd], schema_for(KEYS, KEEPING), KEYS).to_pylist()
+    assert sorted(rejected(row).values()) == [2, 3, 4, 5, 6]
+    (row,) = rows([event(1, timestamps=7) | {"timestamps": 8}], KEEPING)
+    assert sorted(rejected(row).values()) == [7, 8]
+
+
 @pytest.mark.parametrize("seq_num", [None, 5, "123", {}, np.array(5)], ids=repr)
 def test_a_page_without_seq_nums_has_no_rows_to_speak_of(seq_num):
     with pytest.raises(InputError, match=r"its seq_num is .*, not a column"):

@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -111,3 +112,12 @@ def test_data_keys_keep_their_type():
         (1, "k_1"),
         ("1", "k_1_"),
     ]
+
+
+def test_a_dtype_that_is_an_array_costs_the_descriptor_nothing():
+    known, reasons = usable(
+        {"x": {"dtype": np.array(["array", "number"]), "dtype_numpy": "<f8"}, "y": {"dtype": "number"}}
+    )
+    assert list(known) == ["x", "y"]
+    assert reasons == {}
+    assert column_type(known["x"]) == pa.float64()

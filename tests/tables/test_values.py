@@ -1,5 +1,7 @@
 import datetime
+import itertools
 import math
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -186,3 +188,87 @@ def test_a_set_is_no_list_even_among_sets():
 def test_the_reason_names_what_could_not_be_encoded_by_its_own_type():
     reason = convert([Unencodable("Motor", "<Motor m1>")], F8).rejected[0]
     assert reason == "Motor does not fit a column of double: <Motor m1>"
+
+
+NUMBERS = [
+    np.uint64(2**64 - 1),
+    np.int64(2**53 + 1),
+    2**53 + 1,
+    2**64 - 1,
+    -1,
+    True,
+    np.bool_(True),
+    np.float16(1.5),
+    np.float32(1.5),
+    np.longdouble("0.1"),
+    0.1,
+    1e300,
+    None,
+]
+"""Of each type; none is another one rounded, cut off or taken for its bits."""
+
+
+def stored(values, type_):
+    """Return what a column of this type has of the values in the end; None for what is rejected."""
+    converted = convert(values, type_)
+    if converted.widened is not None:
+        converted = convert(values, converted.widened)
+    return [
+        None if position in converted.rejected else value
+        for position, value in enumerate(converted.array.to_pylist())
+    ], converted.rejected
+
+
+@pytest.mark.parametrize("one", NUMBERS, ids=repr)
+@pytest.mark.parametrize("shape", ["scalars", "lists", "arrays", "one list"])
+def test_numbers_of_different_types_stay_what_they_are(one, shape):
+    for other, scalar in itertools.product(NUMBERS, (F8, I8, F4, BOOL, U8)):
+        values, type_ = {
+            "scalars": ([one, other], scalar),
+            "lists": ([[one], [other]], pa.list_(scalar)),
+            "arrays": ([np.array([one]), np.array([other])], pa.list_(scalar)),
+            "one list": ([[one, other]], pa.list_(scalar)),
+        }[shape]
+        found, rejected = stored(values, type_)
+        for position, (value, kept) in enumerate(zip(values, found, strict=True)):
+            assert position in rejected or plain(value) == kept, (values, type_, found)
+
+
+ODD_ONE_OUT = {"no": "number"}
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [
+        ([np.float32(1.5), np.int8(1)], pa.list_(F8)),
+        ([np.array([1, 2])], pa.list_(pa.list_(I8))),
+        (np.array([[1.5], [2]], object), pa.list_(pa.list_(F8))),
+        (np.array([1.5, np.float32(2)], object), pa.list_(F8)),
+        ([[1, 2], {3}], pa.list_(pa.list_(I8))),
+        ([[1, 2], frozenset({3})], pa.list_(pa.list_(I8))),
+        ([{"a": 1}], pa.list_(I8)),
+        (0.0, BOOL),
+        (1.0, BOOL),
+        ([1.0], pa.list_(BOOL)),
+        (np.longdouble("0.5"), F8),
+        ([np.longdouble("0.5"), 1.5], pa.list_(F8)),
+    ],
+    ids=repr,
+)
+def test_whether_a_value_fits_does_not_depend_on_the_others_of_its_batch(value, type_):
+    """Else the table would not be the same if it is made anew from other batches."""
+    alone, rejected = stored([value], type_)
+    beside, also_rejected = stored([value, ODD_ONE_OUT], type_)
+    assert (alone[0], 0 in rejected) == (beside[0], 0 in also_rejected)
+
+
+def test_dicts_of_many_keys_cost_what_they_hold():
+    """Arrow would make a field of each key, and each row have all: 400 million."""
+    values = [{f"k{number}": number} for number in range(20_000)]
+    start = time.perf_counter()
+    assert (
+        len(convert(values, F8).rejected)
+        == len(convert([[value] for value in values], F8).rejected)
+        == 20_000
+    )
+    assert time.perf_counter() - start < 10  # seconds

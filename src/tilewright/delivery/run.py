@@ -332,7 +332,7 @@ class RunDelivery:
 
     def _learn(self, plan: StreamPlan, hints: Hints) -> None:
         known = self._hints.get(plan.key, Hints())
-        self._hints[plan.key] = known.merge(hints)
+        self._hints[plan.key] = known.merge(hints).ordered(plan.data_keys)
         if self._hints[plan.key] == known:
             raise FinalError(
                 f"run {self.uid}, stream {plan.key}: no schema was found that holds its values: {hints}"

@@ -1,6 +1,6 @@
 """What a document is: names and types, what a data key says, and the translation of earlier schemas."""
 
-from tilewright.documents.data_keys import is_external, numpy_dtype, shape
+from tilewright.documents.data_keys import is_external, is_true, numpy_dtype, shape
 from tilewright.documents.jsonable import to_json
 from tilewright.documents.kinds import (
     DOCUMENT_NAMES,
@@ -29,6 +29,7 @@ __all__ = [
     "is_external",
     "is_key",
     "is_text",
+    "is_true",
     "label",
     "numpy_dtype",
     "path_segment",

@@ -106,6 +106,14 @@ def shape(spec: Mapping[str, Any]) -> tuple[int | None, ...]:
     return tuple(lengths)
 
 
+def is_true(value: Any) -> bool:
+    """Tell whether a flag, such as one in `filled`, is set; an array, which has no truth of its own, is."""
+    try:
+        return bool(value)
+    except ValueError:
+        return True
+
+
 def _is_empty(value: Any) -> bool:
     """Tell whether a field is as good as missing; an array has no truth of its own."""
     return value is None or (not isinstance(value, np.ndarray) and not value)

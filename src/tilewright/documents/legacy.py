@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from event_model import unpack_datum_page, unpack_event_page
 
-from tilewright.documents.data_keys import is_external
+from tilewright.documents.data_keys import is_external, is_true
 from tilewright.documents.kinds import LEGACY_ASSET_NAMES
+from tilewright.documents.names import is_key
 from tilewright.documents.notes import Notes, quoted
 from tilewright.documents.order import Ordering
 from tilewright.documents.resources import MIMETYPE_OF_SPEC, renew_resource
+from tilewright.errors import InputError
 
 if TYPE_CHECKING:
     from tilewright.documents.kinds import Document
@@ -38,6 +40,7 @@ Patch = Callable[[Doc], Doc]
 
 _LONGEST_REPR = 200  # characters of what is quoted in a note
 _MOST_MISSING = 10  # datums that a note lists
+_NOTHING = object()
 
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "resource": ("uid",),
@@ -53,7 +56,8 @@ class _Reference:
 
     descriptor: str
     data_key: str
-    seq_num: int
+    seq_num: Any
+    """An integer in a sound document."""
     datum_id: Any
     """A string in a sound document."""
 
@@ -120,7 +124,7 @@ class Translator:
             "event_page": self._take_event_page,
             "resource": self._take_resource,
             "datum": self._take_datum,
-            "datum_page": lambda doc: self._translate_each("datum", unpack_datum_page(doc)),
+            "datum_page": lambda doc: self._translate_each("datum", list(unpack_datum_page(self._even(doc)))),
             "stream_resource": self._take_stream_resource,
             "stop": self._take_stop,
         }
@@ -179,16 +183,16 @@ class Translator:
                     missing.append(reference)
             if missing:
                 shown = "; ".join(
-                    f"seq_num {reference.seq_num}: {_quoted(reference.datum_id)}"
+                    f"seq_num {_quoted(reference.seq_num)}: {_quoted(reference.datum_id)}"
                     for reference in missing[:_MOST_MISSING]
                 )
                 self._note(
                     f"No Datum (or Resource) arrived for {len(missing)} external values of data key"
-                    f" {data_key!r}, which events named by datum id: {shown}."
+                    f" {_quoted(data_key)}, which events named by datum id: {shown}."
                 )
         for uid, resource in self._resources.items():
             if uid not in self._used_resources:
-                self._note(f"No event named a datum of Resource {uid!r} ({resource.get('uri')}).")
+                self._note(f"No event named a datum of Resource {_quoted(uid)} ({resource.get('uri')}).")
         return documents
 
     def _patched(self, name: str, doc: Doc) -> Doc:
@@ -205,20 +209,38 @@ class Translator:
         """Tell a datum the spec of its Resource, for the patches that need it."""
         uid = datum.get("resource", "")
         resource = self._resources.get(uid, {}) if isinstance(uid, str) else {}
-        if not (spec := resource.get("parameters", {}).get("spec")):
+        kwargs = _none_as_empty(datum.get("datum_kwargs"))
+        if not ((spec := resource.get("parameters", {}).get("spec")) and isinstance(kwargs, dict)):
             return datum
-        return {**datum, "datum_kwargs": {**(datum.get("datum_kwargs") or {}), "_resource_spec": spec}}
+        return {**datum, "datum_kwargs": {**kwargs, "_resource_spec": spec}}
+
+    def _even(self, page: Doc) -> Doc:
+        """Return a datum_page as far as all its columns go: what a datum lacks must not be guessed."""
+        ids, kwargs = page["datum_id"], page["datum_kwargs"]
+        lengths = {len(ids), *map(len, kwargs.values())}
+        if len(lengths) == 1:
+            return page
+        self._note(
+            f"A datum_page has columns of unequal length, and is taken as far as all go: {_quoted(page)}."
+        )
+        rows = min(lengths)
+        return {
+            **page,
+            "datum_id": ids[:rows],
+            "datum_kwargs": {key: column[:rows] for key, column in kwargs.items()},
+        }
 
     def _take_descriptor(self, doc: Doc) -> list[Document]:
         external = frozenset(key for key, spec in doc["data_keys"].items() if is_external(spec))
-        self._streams[doc["uid"]] = _Stream(name=doc.get("name", ""), external=external)
+        name = doc.get("name", "")
+        self._streams[doc["uid"]] = _Stream(name if isinstance(name, str) else quoted(name), external)
         return [("descriptor", doc)]
 
     def _take_event(self, doc: Doc) -> list[Document]:
-        return [("event", doc), *self._refer(self._references_of_event(doc))]
+        return [("event", doc), *self._refer(list(self._references_of_event(doc)))]
 
     def _take_event_page(self, doc: Doc) -> list[Document]:
-        return [("event_page", doc), *self._refer(self._references_of_page(doc))]
+        return [("event_page", doc), *self._refer(list(self._references_of_page(doc)))]
 
     def _take_resource(self, doc: Doc) -> list[Document]:
         doc = {**doc, "spec": (doc.get("spec") or "").upper()}
@@ -226,6 +248,9 @@ class Translator:
         return self._advance(list(self._queues.values()))
 
     def _take_datum(self, doc: Doc) -> list[Document]:
+        kwargs = _none_as_empty(doc.get("datum_kwargs"))
+        if not (is_key(doc["resource"]) and isinstance(kwargs, dict)):
+            raise InputError("expected a uid of its resource, and a mapping of datum_kwargs")
         self._datums[doc["datum_id"]] = doc
         return self._advance(self._queues_by_datum.pop(doc["datum_id"], []))
 
@@ -236,26 +261,27 @@ class Translator:
         return [*self._finish_references(), ("stop", doc)]
 
     def _references_of_event(self, doc: Doc) -> Iterator[_Reference]:
-        descriptor, filled = doc["descriptor"], doc.get("filled") or {}
+        descriptor, filled = doc["descriptor"], doc.get("filled")
         external = self._external_keys(descriptor)
         for key, value in doc["data"].items():
-            if key in external and not filled.get(key, False):
-                yield _Reference(descriptor, key, doc["seq_num"], value)
+            if key in external and not is_true(_at(filled, key)):
+                yield _Reference(descriptor, key, doc.get("seq_num"), value)
 
     def _references_of_page(self, doc: Doc) -> Iterator[_Reference]:
         """Look at the external columns only: a page may be long and wide."""
-        descriptor, filled = doc["descriptor"], doc.get("filled") or {}
+        descriptor, filled = doc["descriptor"], doc.get("filled")
         keys = [key for key in doc["data"] if key in self._external_keys(descriptor)]
         for row, seq_num in enumerate(doc["seq_num"] if keys else ()):
             for key in keys:
-                if not (filled.get(key) and filled[key][row]):
-                    yield _Reference(descriptor, key, seq_num, doc["data"][key][row])
+                value = _at(doc["data"][key], row, _NOTHING)
+                if value is not _NOTHING and not is_true(_at(_at(filled, key), row)):
+                    yield _Reference(descriptor, key, seq_num, value)
 
     def _external_keys(self, descriptor: str) -> frozenset[str]:
         stream = self._streams.get(descriptor)
         return stream.external if stream else frozenset()
 
-    def _refer(self, references: Iterator[_Reference]) -> list[Document]:
+    def _refer(self, references: Iterable[_Reference]) -> list[Document]:
         documents: list[Document] = []
         for reference in references:
             stream = self._streams[reference.descriptor].name
@@ -281,13 +307,16 @@ class Translator:
         return datum is not None and datum["resource"] in self._resources
 
     def _resolve(self, reference: _Reference, queue: _Queue) -> Iterator[Document]:
-        """Yield the StreamDatum of a reference, after its StreamResource if that is new."""
+        """Yield the StreamDatum of a reference, after its StreamResource if that is new.
+
+        Raises nothing: what was resolved along with it would be lost.
+        """
         datum = self._datums[reference.datum_id]
         kwargs = dict(datum.get("datum_kwargs") or {})
         kwargs.pop("_resource_spec", None)  # was for the patches
         try:
             start, stop = _take_frames(kwargs, reference.seq_num, queue)
-        except (KeyError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - kwargs of odd types raise anything
             self._note(f"The frames of a datum cannot be understood ({error!r}): {_quoted(datum)}.")
             return
         # One StreamResource for each use: two streams may share a file, and each gets its own node.
@@ -313,7 +342,7 @@ class Translator:
         )
 
 
-def _take_frames(kwargs: Doc, seq_num: int, queue: _Queue) -> tuple[int, int]:
+def _take_frames(kwargs: Doc, seq_num: Any, queue: _Queue) -> tuple[int, int]:
     """Return the half-open range of frames a datum stands for; takes what says so out of `kwargs`.
 
     `indices` and `point_number` say it outright. `frame` is the last frame of this datum, counted from 0 in
@@ -330,7 +359,20 @@ def _take_frames(kwargs: Doc, seq_num: int, queue: _Queue) -> tuple[int, int]:
             queue.frames_before = start
         queue.next_frame = last + 1
         return start, queue.frames_before + queue.next_frame
-    return seq_num - 1, seq_num
+    last = operator.index(seq_num)
+    return last - 1, last
+
+
+def _none_as_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _at(values: Any, place: Any, default: Any = None) -> Any:
+    """Return what stands at a key or a row, if `values` is of a type to have any."""
+    try:
+        return values[place]
+    except Exception:  # noqa: BLE001 - documents of odd types raise anything
+        return default
 
 
 def _quoted(value: Any) -> str:

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tilewright.documents import is_text, label, quoted
+from tilewright.documents import is_text, is_true, label, quoted, to_json
 from tilewright.errors import InputError
 from tilewright.formats.base import Asset, DataSource, Json
 from tilewright.formats.layout import Join, Layout, read_layout
@@ -80,7 +80,7 @@ class FileArray:
                     f" array whose {field} is {own!r}."
                 )
         uid = text(resource, "uid")
-        self._add_resource(uid, text(resource, "uri"), parameters_of(resource))
+        self._add_resource(uid, uri_of(resource), parameters_of(resource))
         self._resources.add(uid)
 
     def add_datum(self, datum: Mapping[str, Any]) -> None:
@@ -195,20 +195,39 @@ def text(doc: Mapping[str, Any], field: str) -> str:
     return str(value)
 
 
+def uri_of(resource: Mapping[str, Any]) -> str:
+    """Return the address of a StreamResource's file.
+
+    Raises
+    ------
+    InputError
+        If it has none that a file can have: neither a path nor a database holds a NUL.
+    """
+    uri = text(resource, "uri")
+    if not uri or "\0" in uri:
+        raise InputError(
+            f"StreamResource {quoted(resource.get('uid'))} has uri {quoted(uri)}; expected an address."
+        )
+    return uri
+
+
 def parameters_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parameters of a StreamResource, empty where it has none.
+    """Return the parameters of a StreamResource, empty where it has none; arrays in them are lists.
 
     Raises
     ------
     InputError
         If they are no mapping.
     """
-    parameters: Mapping[str, Any] = resource.get("parameters") or {}
+    parameters = resource.get("parameters")
+    if not is_true(parameters):
+        return {}
     if not isinstance(parameters, Mapping):
         raise InputError(
             f"StreamResource {quoted(resource.get('uid'))} has parameters {quoted(parameters)}; expected a mapping."
         )
-    return parameters
+    plain: dict[str, Any] = to_json(dict(parameters), lenient=True)[0]
+    return plain
 
 
 def index_range(datum: Mapping[str, Any], field: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tiled.structures.array import BuiltinDtype, StructDtype
 
-from tilewright.documents import numpy_dtype, shape
+from tilewright.documents import is_true, numpy_dtype, shape
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,12 +89,15 @@ class Layout:
         InputError
             If there are.
         """
-        for length, size in zip(self.shape(rows), self.chunk_shape, strict=False):
-            if length // size > MAX_CHUNKS:
-                raise InputError(
-                    f"{length} rows or columns in chunks of {size} are more than {MAX_CHUNKS} chunks."
-                    " Correct the indices, or give a larger chunk_shape."
-                )
+        sizes = zip(self.shape(rows), self.chunk_shape, strict=False)
+        counts = [length // size for length, size in sizes]
+        if counts and self.join == "concat" and not self.join_chunks:  # each row has chunks of its own
+            counts[0] = rows * max(1, -(-self.row_length // self.chunk_shape[0]))
+        if any(count > MAX_CHUNKS for count in counts):
+            raise InputError(
+                f"{rows} rows of shape {self.row_shape} in chunks of {self.chunk_shape} are more than {MAX_CHUNKS}"
+                " chunks. Correct the indices, or give a larger chunk_shape."
+            )
 
     def structure(self, rows: int) -> dict[str, Json]:
         """Return Tiled's array structure, as JSON, for so many rows."""
@@ -145,7 +148,8 @@ def read_layout(
     if row_shape == (1,) and join == "stack":
         row_shape = ()
     row_shape = _with_frames(row_shape, parameters.get("multiplier"))
-    dims = spec.get("dims") or ()
+    dims = spec.get("dims")
+    dims = dims if is_true(dims) else ()
     if not (isinstance(dims, (list, tuple)) and all(isinstance(name, str) for name in dims)):
         raise InputError(f"The dims of the data key are {dims!r}: expected a list of names.")
     return Layout(
@@ -153,7 +157,7 @@ def read_layout(
         row_shape=row_shape,
         chunk_shape=lengths(parameters.get("chunk_shape") or (), "chunk_shape", least=1),
         join=join,
-        join_chunks=parameters.get("join_chunks", join_chunks),
+        join_chunks=bool(parameters.get("join_chunks", join_chunks)),
         dims=("time", *dims) if dims and join == "stack" else tuple(dims),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from tilewright.documents import is_text, label, quoted
 from tilewright.errors import InputError
@@ -44,7 +45,7 @@ class FileNames:
     """What follows the number."""
 
     @classmethod
-    def parse(cls, uri: str, template: str = "", filename: str = "") -> FileNames:
+    def parse(cls, uri: str, template: Any = "", filename: Any = "") -> FileNames:
         """Understand a template of either style.
 
         Parameters
@@ -60,7 +61,7 @@ class FileNames:
         Raises
         ------
         InputError
-            If the template has two numbers or a field that is not a number, or is no string.
+            If the template has two numbers or a field that is not a number, or one of the texts is none.
         """
         if not (is_text(template) and is_text(filename)):
             raise InputError(
@@ -93,7 +94,8 @@ class FileNames:
         if uri.endswith("/") and before.startswith("/"):
             before = before.lstrip("/")
         parsed = cls(uri + before, number, after)
-        parsed.uri(0)
+        if "\0" in parsed.uri(0):  # with {:c}, the number would be a character
+            raise InputError(f"Template {quoted(template)} of {label(uri)} makes names with a NUL.")
         return parsed
 
     def uri(self, index: int) -> str:

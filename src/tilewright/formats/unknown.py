@@ -6,14 +6,16 @@ registry for mimetypes without a format, and by the delivery when a format refus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tilewright.documents import is_text, label, quoted
+from tilewright.documents import Notes, label, quoted
 from tilewright.errors import InputError
-from tilewright.formats.arrays import DATA_URIS, index_range
+from tilewright.formats.arrays import DATA_URIS, index_range, parameters_of, uri_of
 from tilewright.formats.base import Asset, DataSource, Json
 from tilewright.formats.naming import FileNames, NumberedFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MIMETYPE = "application/octet-stream"
 
@@ -38,24 +40,27 @@ class UnknownFile:
         self._assets: list[Asset] = []
         self._uris: set[str] = set()
         self._reason = reason
-        self._notes = [f"{quoted(self._data_key)} is registered as bytes: {reason}"] if reason else []
+        self._notes = Notes()
+        if reason:
+            self._notes.add(f"{quoted(self._data_key)} is registered as bytes: {reason}")
         self.add_resource(resource)
 
     def add_resource(self, resource: Mapping[str, Any]) -> None:
         """List the resource's file, or get ready to list its files as datums name them."""
-        parameters, uri = _parameters(resource), resource.get("uri")
-        if not (uri and is_text(uri)):
-            uid = quoted(resource.get("uid"))
-            self._note(f"StreamResource {uid} has uri {quoted(uri)}, so there is no file to register.")
+        try:
+            uri = uri_of(resource)
+        except InputError as error:
+            self._notes.add(f"There is no file to register: {error}")
             return
-        template = parameters.get("template") or ""
+        parameters = _parameters(resource)
+        template = parameters.get("template")
         if not template:
             self._append_asset(uri)
             return
         try:
             names = FileNames.parse(uri, template, parameters.get("filename") or "")
         except InputError as error:
-            self._note(f"Only {label(uri)} is registered of its files: {error}")
+            self._notes.add(f"Only {label(uri)} is registered of its files: {error}")
             self._append_asset(uri)
             return
         files = self._sequences.setdefault(names, NumberedFiles(names))
@@ -70,7 +75,7 @@ class UnknownFile:
             start, stop = index_range(datum, "indices")
             uris = files.uris(start, stop, files_before=len(self._assets))
         except InputError as error:
-            self._note(f"Files of {quoted(self._data_key)} are not registered: {error}")
+            self._notes.add(f"Files of {quoted(self._data_key)} are not registered: {error}")
             return
         for uri in uris:
             self._append_asset(uri)
@@ -98,11 +103,7 @@ class UnknownFile:
     @property
     def notes(self) -> list[str]:
         """Why it is bytes, and what could not be registered."""
-        return self._notes
-
-    def _note(self, sentence: str) -> None:
-        if sentence not in self._notes:
-            self._notes.append(sentence)
+        return list(self._notes)
 
     def _append_asset(self, uri: str) -> None:
         if uri not in self._uris:
@@ -111,8 +112,10 @@ class UnknownFile:
 
 
 def _parameters(resource: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = resource.get("parameters")
-    return dict(parameters) if isinstance(parameters, Mapping) else {}
+    try:
+        return dict(parameters_of(resource))
+    except InputError:  # the reason says so
+        return {}
 
 
 def _key(uid: Any) -> str:

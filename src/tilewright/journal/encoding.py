@@ -149,19 +149,38 @@ def _numpy(tag: Tag, array: np.ndarray[Any, Any]) -> Any:
     """Encode dtype, shape and bytes; arrays of objects go element by element."""
     if array.dtype.hasobject:
         return ormsgpack.Ext(tag, _pack(["O", list(array.shape), array.ravel().tolist()]))
-    descr = array.dtype.descr if array.dtype.names else array.dtype.str
-    return ormsgpack.Ext(tag, _pack([_as_lists(descr), list(array.shape), array.tobytes()]))
+    return ormsgpack.Ext(tag, _pack([_described(array.dtype), list(array.shape), array.tobytes()]))
 
 
-def _as_lists(descr: Any) -> Any:
-    return [_as_lists(part) for part in descr] if isinstance(descr, (list, tuple)) else descr
+def _described(dtype: np.dtype[Any]) -> Any:
+    """Return a dtype as MessagePack holds it: a text, [base, shape] of a sub-array, or a structure's fields by name.
+
+    `dtype.descr` would make fields of the gaps, and has no word for fields that overlap or stand in another order.
+    """
+    if dtype.subdtype is not None:
+        return [_described(dtype.subdtype[0]), list(dtype.subdtype[1])]
+    if dtype.fields is None or dtype.names is None:
+        return dtype.str
+    fields = {name: [_described(dtype.fields[name][0]), *dtype.fields[name][1:]] for name in dtype.names}
+    return {"itemsize": dtype.itemsize, "fields": fields}
 
 
-def _as_descr(descr: Any) -> Any:
-    """Undo `_as_lists`: numpy wants a list of tuples, with tuples for sub-shapes."""
-    if not isinstance(descr, list):
-        return descr
-    return [(field[0], _as_descr(field[1]), *(tuple(shape) for shape in field[2:])) for field in descr]
+def _dtype(described: Any) -> np.dtype[Any]:
+    """Undo `_described`."""
+    if isinstance(described, str):
+        return np.dtype(described)
+    if isinstance(described, list):
+        return np.dtype((_dtype(described[0]), tuple(described[1])))
+    fields = {name: (_dtype(field[0]), *field[1:]) for name, field in described["fields"].items()}
+    return np.dtype(
+        {
+            "names": list(fields),
+            "formats": [field[0] for field in fields.values()],
+            "offsets": [field[1] for field in fields.values()],
+            "titles": [(*field, None)[2] for field in fields.values()],
+            "itemsize": described["itemsize"],
+        }
+    )
 
 
 def _unencodable(value: Any) -> Any:
@@ -328,4 +347,7 @@ def _restore_numpy(data: bytes) -> np.ndarray[Any, Any]:
         array = np.empty(len(content), dtype=object)
         array[:] = content
         return array.reshape(shape)
-    return np.frombuffer(content, dtype=np.dtype(_as_descr(descr))).reshape(shape).copy()
+    dtype = _dtype(descr)
+    if not content:  # no elements, or elements of no bytes
+        return np.empty(shape, dtype)
+    return np.frombuffer(content, dtype=dtype).reshape(shape).copy()

@@ -94,7 +94,9 @@ class OpenRun:
 
 def usable_uid(given: Any) -> str:
     """Return a uid as text, if that is unambiguous; empty if it is not."""
-    is_integer = isinstance(given, (int, np.integer)) and not isinstance(given, bool) and given in _UID_RANGE
+    is_integer = isinstance(given, (int, np.integer)) and not isinstance(given, (bool, np.timedelta64))
+    if is_integer and int(given) not in _UID_RANGE:  # int: a range is searched one by one for any other type
+        return ""
     if not (is_integer or isinstance(given, (str, uuid.UUID))):
         return ""
     text = str.__str__(given) if isinstance(given, str) else str(given)  # a subclass may have its own ways

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tilewright.documents import quoted, to_json
+from tilewright.documents import is_true, quoted, to_json
 from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX
 from tilewright.tables.schema import Column, Hints, Schema, column_type
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FILLED = "filled"
 STRAYS = "strays"
 _PARTS = ("data", "timestamps")
+_PREFIXES = {"timestamps": TIMESTAMP_PREFIX, FILLED: "filled_"}
+"""What tells a column that is set aside from the data of the same key."""
 
 Page = dict[str, Any]
 """An EventPage, or the columns of several events in the same shape: `seq_num`, `time`, `data`, `timestamps`, `filled`,
@@ -77,8 +79,8 @@ def page_of(events: list[Mapping[str, Any]], keys: Collection[Any]) -> Page:
             for row, values in enumerate(dicts):
                 _set_aside(strays, row, part, {key: values[key] for key in values if key in strange})
     filled = _parts(events, FILLED, strays)
-    there = {key for values in filled for key, value in values.items() if key in keys and _is_true(value)}
-    page[FILLED] = {key: [_is_true(values.get(key)) for values in filled] for key in there}
+    there = {key for values in filled for key, value in values.items() if key in keys and is_true(value)}
+    page[FILLED] = {key: [is_true(values.get(key)) for values in filled] for key in there}
     return page
 
 
@@ -95,9 +97,9 @@ def sound_page(page: Mapping[str, Any], keys: Collection[Any]) -> Page:
     rows = len(page[SEQ_NUM])
     strays: Strays = {}
     sound: Page = {SEQ_NUM: page[SEQ_NUM], STRAYS: strays}
-    sound[TIME] = _columns({TIME: page.get(TIME)}, rows, strays).get(TIME, [None] * rows)
+    sound[TIME] = _columns({TIME: page.get(TIME)}, rows, strays, "").get(TIME, [None] * rows)
     for part in (*_PARTS, FILLED):
-        columns = _columns(_part(page, part, 0, strays), rows, strays)
+        columns = _columns(_part(page, part, 0, strays), rows, strays, _PREFIXES.get(part, ""))
         sound[part] = {key: values for key, values in columns.items() if key in keys}
         if part != FILLED:
             for key, values in columns.items():
@@ -173,7 +175,7 @@ def _unforeseen(
         for key, values in page["data"].items()
         if key not in with_column
         and (
-            any(map(_is_true, filled.get(key, ())))
+            any(map(is_true, filled.get(key, ())))
             or any(not isinstance(value, (str, NoneType)) for value in values)
         )
     }
@@ -204,11 +206,11 @@ def _part(doc: Mapping[str, Any], part: str, row: int, strays: Strays) -> Mappin
     values = doc.get(part)
     if values is None or isinstance(values, dict):
         return values or {}
-    strays.setdefault(row, {})[part] = Stray(values, f"{part} should be a mapping, not a {kind_of(values)}")
+    _keep(strays, row, part, Stray(values, f"{part} should be a mapping, not a {kind_of(values)}"))
     return {}
 
 
-def _columns(columns: Mapping[Any, Any], rows: int, strays: Strays) -> dict[Any, Any]:
+def _columns(columns: Mapping[Any, Any], rows: int, strays: Strays, prefix: str) -> dict[Any, Any]:
     """Return the columns that have this many rows; the others are set aside whole."""
     sound = {}
     for key, values in columns.items():
@@ -217,7 +219,7 @@ def _columns(columns: Mapping[Any, Any], rows: int, strays: Strays) -> dict[Any,
         elif values is not None:
             what = f"a column of {len(values)}" if _is_column(values) else f"a {kind_of(values)} in place"
             reason = f"{what} values in a page of {rows} rows"
-            strays.setdefault(0, {})[key] = Stray(values, reason)
+            _keep(strays, 0, f"{prefix}{_text(key)}" if prefix else key, Stray(values, reason))
     return sound
 
 
@@ -230,13 +232,21 @@ def _set_aside(strays: Strays, row: int, part: str, values: Mapping[Any, Any]) -
     for key, value in values.items():
         if value is None:
             continue
-        entries = strays.setdefault(row, {})
+        entries = strays.get(row, {})
         if part == "data":
-            entries[key] = Stray(value, "not in the descriptor")
-        elif key in entries:
+            _keep(strays, row, key, Stray(value, "not in the descriptor"))
+        elif key in entries and entries[key].timestamp is None:
             entries[key] = replace(entries[key], timestamp=value)
         else:
-            entries[f"{TIMESTAMP_PREFIX}{_text(key)}"] = Stray(value, "not in the descriptor")
+            _keep(strays, row, f"{TIMESTAMP_PREFIX}{_text(key)}", Stray(value, "not in the descriptor"))
+
+
+def _keep(strays: Strays, row: int, key: Any, stray: Stray) -> None:
+    """Put a stray beside those of its row, none of which it may replace, whatever they are called."""
+    entries = strays.setdefault(row, {})
+    while key in entries:
+        key = f"{_text(key)}_"
+    entries[key] = stray
 
 
 def _reject(rejected: dict[int, dict[str, Any]], row: int, key: Any, stray: Stray) -> None:
@@ -251,13 +261,6 @@ def _reject(rejected: dict[int, dict[str, Any]], row: int, key: Any, stray: Stra
 
 def _text(key: Any) -> str:
     return key if isinstance(key, str) else quoted(key)
-
-
-def _is_true(value: Any) -> bool:
-    try:
-        return bool(value)
-    except ValueError:  # an array of several
-        return True
 
 
 def _json(entry: dict[str, Any] | None) -> str | None:

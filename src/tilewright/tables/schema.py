@@ -6,21 +6,19 @@ then, only when some value fitted no column, `rejected`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
-from tilewright.documents import is_external, numpy_dtype, quoted, shape
+from tilewright.documents import is_external, is_text, numpy_dtype, quoted, shape
 from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
-from tilewright.tables.values import FLOAT, INT, wider
+from tilewright.tables.values import FLOAT, INT, MAX_DIMENSIONS, wider
 
 MAX_COLUMNS = 1024
 """Columns of one table; a wider stream is split over `internal_0`, `internal_1`, …"""
-MAX_DIMENSIONS = 32
-"""Of an array in an event: Arrow writes lists nested up to 64 deep, and NumPy's own limit was 32 for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,14 @@ class Hints:
         for name, type_ in other.types.items():
             types[name] = type_ if name not in types else (wider(types[name], type_) or types[name])
         return Hints(types, {**self.extra_keys, **other.extra_keys}, self.rejected or other.rejected)
+
+    def ordered(self, data_keys: Iterable[Any]) -> Hints:
+        """Return the same with `extra_keys` in the order of the data keys.
+
+        So a table that is made anew has its columns in one order before a later descriptor comes and after.
+        """
+        extra = {key: self.extra_keys[key] for key in data_keys if key in self.extra_keys}
+        return replace(self, extra_keys={**extra, **self.extra_keys})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,9 @@ def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
     ListType(list<item: list<item: int16>>)
     """
     scalar = _scalar_type(spec)
-    if spec.get("dtype") != "array":
+    if not (
+        is_text(declared := spec.get("dtype")) and declared == "array"
+    ):  # anything else has its own ways to compare
         return scalar
     dimensions = max(1, len(shape(spec)))
     if dimensions > MAX_DIMENSIONS:

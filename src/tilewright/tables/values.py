@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,12 @@ from tilewright.documents import Unencodable, is_text, quoted
 
 _INT64_RANGE = range(-(1 << 63), 1 << 63)
 _TEMPORAL = (np.datetime64, np.timedelta64)
+_ODD = frozenset({dict, set, frozenset, np.object_})
+_NESTING = frozenset({list, tuple, np.ndarray})
 FLOAT = pa.float64()
 INT = pa.int64()
+MAX_DIMENSIONS = 32
+"""Of an array in an event: Arrow writes lists nested up to 64 deep, and NumPy's own limit was 32 for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +90,40 @@ def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 def _infer(values: list[Any]) -> pa.Array | None:
     """Let Arrow look at the values. It decides by all of them, and refuses mixtures with text."""
+    if not _is_for_arrow(values):
+        return None
     try:
         array = pa.array(values)
     except (pa.ArrowException, OverflowError, ValueError, TypeError):
         return None
-    if pa.types.is_list(array.type) and any(isinstance(value, set) for value in values):  # taken for lists
-        return None
     if pa.types.is_string(_innermost(array.type)) and _has_nul(array):
         return None
     return array
+
+
+def _is_for_arrow(values: list[Any]) -> bool:
+    """Tell whether Arrow can be trusted with these values.
+
+    It makes 1 of a float16 of 1.5 beside an integer, and -1 of a numpy integer past 63 bits beside a float, so that
+    numpy's types must not be mixed with others. It takes sets for lists; and each key of each dict for a field, which
+    every row has: more than there is memory for.
+    """
+    kinds = _kinds(values) - {NoneType}
+    is_mixed = len(kinds) > 1 and any(issubclass(kind, np.generic) for kind in kinds)
+    return kinds.isdisjoint(_ODD) and not is_mixed
+
+
+def _kinds(values: list[Any] | tuple[Any, ...], depth: int = 0) -> set[type]:
+    """Return the types of the values, and of those in lists and arrays among them."""
+    kinds = set(map(type, values))
+    if kinds.isdisjoint(_NESTING):
+        return kinds
+    for value in values:
+        if isinstance(value, np.ndarray):
+            kinds.add(value.dtype.type)
+        elif type(value) in _NESTING:
+            kinds |= _kinds(value, depth + 1) if depth < MAX_DIMENSIONS else _ODD
+    return kinds - _NESTING
 
 
 def _cast(array: pa.Array, target: pa.DataType) -> pa.Array | None:
@@ -146,7 +176,7 @@ def _convert_each(values: list[Any], target: pa.DataType, *, widens: bool) -> Co
     """Judge value by value: the slow path, for the batch that holds an odd one."""
     needed, rejected, plain = target, {}, []
     for position, value in enumerate(values):
-        simple = _simple(value)
+        simple = _simple(value, target)
         fitting = _type_for(simple, needed)
         if fitting is None or not (widens or fitting.equals(target)):
             rejected[position] = f"{kind_of(value)} does not fit a column of {target}: {quoted(value, 60)}"
@@ -170,8 +200,15 @@ def _as(value: Any, target: pa.DataType) -> Any:
     return float(value) if pa.types.is_floating(target) else int(value)
 
 
-def _simple(value: Any) -> Any:
-    """Return numpy values as Python's own, but for dates and durations, which it would make plain integers."""
+def _simple(value: Any, target: pa.DataType) -> Any:
+    """Return numpy values as Python's own, but for dates and durations, which it would make plain integers.
+
+    As deep as `target` is: what fits must not depend on whether another value of the batch is odd.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        value = value.tolist()
+    if isinstance(value, (list, tuple)) and pa.types.is_list(target):
+        return [_simple(item, target.value_type) for item in value]
     if isinstance(value, _TEMPORAL):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "mM":
@@ -225,6 +262,8 @@ def _float_type_for(value: float, target: pa.DataType) -> pa.DataType:
         with np.errstate(over="ignore"):
             single = float(np.float32(value))
         return target if single == value or value != value else FLOAT  # noqa: PLR0124 - NaN
+    if pa.types.is_boolean(target) and value in (0, 1):
+        return target
     if pa.types.is_integer(target) and value.is_integer():
         low, high = _int_range(target)
         return target if low <= value <= high and int(value) == value else FLOAT

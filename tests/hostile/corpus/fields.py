@@ -28,6 +28,12 @@ _UIDS = {
     "bytes": (b"uid", UNNAMED),
     "an_array": (np.arange(3), UNNAMED),
     "a_huge_integer": (10**6000, UNNAMED),
+    "numpys_integer": (np.int64(7022), Run(uid="7022", x=[1, 2], notes=["7022.*; it is recorded as '7022'"])),
+    "a_huge_numpys_integer": (
+        np.uint64(2**64 - 1),
+        Run(uid="18446744073709551615", x=[1, 2], notes=["it is recorded"]),
+    ),
+    "a_duration": (np.timedelta64(5, "s"), UNNAMED),
     "an_integer": (7021, Run(uid="7021", x=[1, 2], notes=["7021; it is recorded as '7021'"])),
     "a_uuid": (
         uuid.UUID(int=5),
