@@ -11,6 +11,7 @@ from tilewright.delivery import State, Worker, target
 from tilewright.delivery import deliverer as deliverer_module
 from tilewright.delivery import run as run_module
 from tilewright.delivery import worker as worker_module
+from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.errors import InputError
 from tilewright.journal import Header, JournalDirectory, encode
@@ -281,3 +282,26 @@ def test_a_large_journal_tells_how_it_gets_on(work, directory, catalog, monkeypa
     levels = [state.runs[path.name].level_to for state in states if path.name in state.runs]
     assert len(set(levels)) > 3
     assert compare_runs(documents, catalog.__getitem__) == []
+
+
+def test_of_many_journals_that_do_not_get_on_few_are_kept_open(work, directory, catalog, monkeypatch):
+    """A server that answers 500 to everything must not cost all the files that a process may open."""
+    monkeypatch.setattr(worker_module, "MOST_STUCK", 2)
+    left = [simple_run(events=1) for _ in range(10)]
+    for documents in left:
+        record(directory, documents, target(catalog).name)
+    create, broken = Remote.create, threading.Event()
+    broken.set()
+
+    def failing(self, path, *args, **options):
+        if broken.is_set():
+            raise FateUnknownError("500")
+        return create(self, path, *args, **options)
+
+    monkeypatch.setattr(Remote, "create", failing)
+    worker, _ = work(lambda state: sum(run.trouble is not None for run in state.runs.values()) == len(left))
+    assert sum(run.delivery is not None for run in worker._runs.values()) <= 2 + 1
+    broken.clear()
+    work(lambda _: not directory.waiting())
+    for documents in left:
+        assert compare_runs(documents, catalog.__getitem__) == []

@@ -37,8 +37,8 @@ HEADER_SECONDS = 5.0
 """A journal without a header for longer than this is reported: its writer is not just about to write it."""
 AT_ONCE = 8
 """How many journals left behind are under way together: each has two files open, and there may be thousands."""
-MOST_OPEN = 64
-"""With so many under way, those of them that do not get on are begun anew at their next try."""
+MOST_STUCK = 64
+"""How many journals left behind, that do not get on, are kept open."""
 FIRST_RETRY = 0.5
 LAST_RETRY = 10.0
 """Seconds to wait after a failure, doubled each time from the first to the last."""
@@ -291,35 +291,45 @@ class Worker:
         for run in runs:
             if self._closing:
                 return False
-            if run.retry.waiting:
-                continue
-            if room <= 0 and run.delivery is None and not run.live:
+            begun = run.delivery is not None
+            if room <= 0 and not (begun or run.live):
                 held_back = True
-                continue
-            begun, answers = run.delivery is not None, self._remote.contact.answers
-            try:
-                more = self._bring_up(run) or more
-            except (UnreachableError, KeyRefusedError, BusyError) as error:
-                self._reachable = not isinstance(error, UnreachableError)
-                self._trouble = str(error)
-                self._away = not isinstance(error, BusyError)
-                self._retry.fail(getattr(error, "pause", None))
-                return False
-            except TransientError as error:
-                run.trouble = str(error)
-                run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
-                if not run.live and sum(each.delivery is not None for each in runs) > MOST_OPEN:
-                    self._let_go(run)
-            except FinalError as error:
-                self._give_up(run, str(error))
-            except Exception as error:
-                logger.exception("Delivery of %s failed", run.path)
-                self._give_up(run, repr(error))
-            if self._remote.contact.answers > answers:
-                self._reachable, self._away, self._trouble = True, False, None
-                self._retry.reset()
-            room -= not begun and _takes_room(run)
+            elif not run.retry.waiting:
+                answers = self._remote.contact.answers
+                more = self._try(run) or more
+                if self._retry.waiting:
+                    return False
+                if self._remote.contact.answers > answers:
+                    self._reachable, self._away, self._trouble = True, False, None
+                    self._retry.reset()
+                room -= not begun and _takes_room(run)
+        self._limit_open(runs)
         return more or (held_back and any(run.path not in self._runs for run in runs))
+
+    def _try(self, run: _Run) -> bool:
+        """Take one step; return whether there is more to do at once. What fails is noted: for the run, or for all."""
+        try:
+            return self._bring_up(run)
+        except (UnreachableError, KeyRefusedError, BusyError) as error:
+            self._reachable = not isinstance(error, UnreachableError)
+            self._trouble = str(error)
+            self._away = not isinstance(error, BusyError)
+            self._retry.fail(getattr(error, "pause", None))
+        except TransientError as error:
+            run.trouble = str(error)
+            run.retry.fail(error.pause if isinstance(error, FateUnknownError) else None)
+        except FinalError as error:
+            self._give_up(run, str(error))
+        except Exception as error:
+            logger.exception("Delivery of %s failed", run.path)
+            self._give_up(run, repr(error))
+        return False
+
+    def _limit_open(self, runs: list[_Run]) -> None:
+        """Let go of journals that do not get on, if there are many of them: their next try begins anew."""
+        stuck = [run for run in runs if run.delivery is not None and run.trouble is not None and not run.live]
+        for run in stuck[MOST_STUCK:]:
+            self._let_go(run)
 
     def _bring_up(self, run: _Run) -> bool:
         """Take one step; return whether there is more to do at once."""
