@@ -6,11 +6,15 @@ import uuid
 from pathlib import Path
 
 import dask
+import hypothesis
 import pytest
 
 from tilewright import open_catalog, serve
 
 pytest_plugins = ["pytester", "tilewright.testing.leaks"]
+
+hypothesis.settings.register_profile("tilewright", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("tilewright")
 
 DATA = Path(os.environ.get("TILEWRIGHT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -283,3 +283,19 @@ def test_a_format_that_fails_costs_its_files_nothing_but_the_array(monkeypatch):
     assert any(
         "ZeroDivisionError: a plugin's bug; its files are kept as bytes" in note for note in plan.all_notes
     )
+
+
+def test_a_data_key_that_moves_from_files_into_the_events_keeps_its_values():
+    """Also texts, which the event of an external data key holds as names of its datums."""
+    external = {"x": {"dtype": "array", "shape": [2], "source": "s", "external": "STREAM:"}}
+    text = {"x": {"dtype": "string", "shape": [], "source": "s"}}
+    plan = plan_of(
+        [
+            START,
+            ("descriptor", descriptor(data_keys=external)),
+            ("descriptor", descriptor(uid="d2", data_keys=text)),
+            event(1, descriptor="d2", data={"x": "open"}, timestamps={"x": 1.0}),
+        ]
+    )
+    assert table(plan.streams["primary"])["x"].to_pylist() == ["open"]
+    assert any("is external in one descriptor and not in another" in note for note in plan.all_notes)

@@ -335,6 +335,20 @@ def test_a_run_cut_off_is_readable_and_marked(journal, remote, catalog):
     assert run.metadata["tilewright"]["rows"] == {"primary": 4}
 
 
+def test_a_note_that_holds_no_more_is_taken_back(journal, remote, catalog):
+    """A run cut off within a document, and completed later by whoever had kept the rest."""
+    documents = simple_run(events=5)
+    uid = documents[0][1]["uid"]
+    journal.append(documents[:4])
+    delivery = journal.delivery(remote)
+    delivery._problems.add("something went wrong")
+    deliver(delivery, ended=True)
+    assert catalog[uid].metadata["notes"] == ["something went wrong"]
+    journal.append(documents[4:])
+    deliver(journal.delivery(remote), ended=True)
+    assert catalog[uid].metadata["notes"] == []
+
+
 def test_a_cut_off_run_that_goes_on_is_completed(journal, remote, catalog):
     documents = simple_run(events=5)
     journal.append(documents[:4])

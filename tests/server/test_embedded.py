@@ -3,6 +3,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 import threading
 import time
 
@@ -343,3 +344,9 @@ def test_starting_is_quick(server):
     began = time.monotonic()
     serve(announce=False).close()
     assert time.monotonic() - began < 10
+
+
+def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(SetupError, match=r"pip install 'tilewright\[server\]'"):
+        serve(tmp_path, announce=False)

@@ -101,13 +101,26 @@ class StreamPlan:
             extra_keys={key: arrow_type(s) for key, s in self.data_keys.items() if not is_external(s)}
         )
 
-    def describe(self, data_keys: Mapping[Any, Mapping[str, Any]]) -> None:
-        """Take note of a descriptor's data keys."""
-        if not self.data_keys.keys() >= data_keys.keys():
+    def describe(self, data_keys: Mapping[Any, Mapping[str, Any]]) -> list[Any]:
+        """Take note of a descriptor's data keys; return those whose values are in the events now, and not in files.
+
+        These have a column from here on, unless they are arrays already.
+        """
+        moved = [
+            key
+            for key, spec in data_keys.items()
+            if is_external(self.data_keys.get(key, {})) and not is_external(spec)
+        ]
+        changed = {
+            key: spec
+            for key, spec in data_keys.items()
+            if key not in self.data_keys or (key in moved and key not in self.node_of_array)
+        }
+        if changed:
             self._gather()  # what came before is understood by the keys there were
-            for key, spec in data_keys.items():
-                self.data_keys.setdefault(key, spec)
+            self.data_keys.update(changed)
             self._schema = None
+        return moved
 
     def name_array(self, data_key: str) -> str:
         """Return the name of an external data key's node: the key, unless a path cannot hold it or it is taken."""
@@ -299,7 +312,11 @@ class RunPlan:
         else:
             described = self._json(f"descriptor {len(stream.config_updates) + 2} of {label(name)}", doc)
             self._update(stream, described)
-        stream.describe(data_keys)
+        for data_key in stream.describe(data_keys):
+            where = "has its files only" if data_key in stream.node_of_array else "has a column"
+            self._notes.add(
+                f"data key {quoted(data_key)} of stream {stream.key!r} is external in one descriptor and not in another; it {where}"
+            )
         uid = _reference(doc, "uid")
         self._descriptors[uid] = described
         self._stream_of_descriptor[uid] = stream

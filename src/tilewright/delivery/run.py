@@ -141,6 +141,8 @@ class RunDelivery:
         self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
         self._streams: dict[str, _Stream] = {}
         self._created = False
+        self._has_notes = False
+        """Whether the catalog's run has notes from before."""
         self._contradicted = False
         """Whether the catalog's run is not this journal's, so that it is left as it is."""
         self._documents = 0
@@ -299,6 +301,7 @@ class RunDelivery:
                 f"the catalog already has a run {self._plan.uid} whose start document is another;"
                 f" nothing of it was changed, and the journal {self.reader.path} is kept"
             )
+        self._has_notes = bool(metadata.get("notes"))
         if (found := contradiction(self.reader, metadata)) is not None:
             problem = f"the catalog has the run with {found}: nothing there was changed"
             logger.warning("Journal %s: %s", self.reader.path, problem)
@@ -397,6 +400,7 @@ class RunDelivery:
         items: dict[str, Any] = {"tilewright": report}
         if self._plan.stop is not None:
             items["stop"] = self._plan.stop
-        if notes:
+        if notes or self._has_notes:
             items["notes"] = notes
+        self._has_notes = bool(notes)
         return items

@@ -86,7 +86,10 @@ def at_address(address: Address, name: str | None = None) -> Target:
 
 
 def _address(uri: str) -> Address:
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise InputError(f"the URI of a Tiled server is expected, http://… or https://…: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise InputError(
             f"{_without_key(uri)!r} is not the URI of a Tiled server: expected http://… or https://…"

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +24,7 @@ from tilewright.errors import InputError, SetupError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from fastapi import FastAPI
 
@@ -186,7 +186,8 @@ def serve(
             cleanup.callback(shutil.rmtree, place)
         else:
             place = _made_directory(Path(directory))
-        from tiled.config import Config  # noqa: PLC0415 (slow)
+        with _told_what_to_install():
+            from tiled.config import Config  # noqa: PLC0415 (slow)
 
         config = Config.model_validate(local_configuration(place, key, _paths(readable_storage)))
         return _start(config, port, cleanup.pop_all(), announce=announce)
@@ -224,7 +225,8 @@ def serve_config(
             f"There is no configuration at {path}; server_config/ in Tilewright's sources holds some."
         )
     key = None if api_key is None else _checked_key(api_key)
-    from tiled.config import parse_configs  # noqa: PLC0415 (slow)
+    with _told_what_to_install():
+        from tiled.config import parse_configs  # noqa: PLC0415 (slow)
 
     try:
         config = parse_configs(path)
@@ -234,6 +236,20 @@ def serve_config(
     if key or not authentication.providers:
         authentication.single_user_api_key = key or authentication.single_user_api_key or _new_key()
     return _start(config, port, ExitStack(), announce=announce)
+
+
+@contextmanager
+def _told_what_to_install() -> Iterator[None]:
+    """Import what the server needs and a writer does not."""
+    try:
+        import duckdb  # noqa: F401, PLC0415 (slow)
+        import tiled.server.app  # noqa: F401, PLC0415 (slow)
+
+        yield
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"A Tiled server needs more than is installed ({error}): pip install 'tilewright[server]'."
+        ) from error
 
 
 def local_configuration(directory: Path, api_key: str, readable_storage: list[str]) -> dict[str, Any]:
