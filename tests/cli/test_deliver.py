@@ -11,7 +11,7 @@ import pytest
 from rich.progress import Progress
 
 from tilewright import TiledWriter, open_catalog, serve
-from tilewright.cli import deliver
+from tilewright.cli import deliver, patience
 from tilewright.journal import Header, JournalDirectory
 from tilewright.testing.documents import run_of, simple_run
 from tilewright.testing.expected import compare_runs
@@ -85,7 +85,7 @@ def test_journals_for_an_address_that_is_no_more_are_adopted(cli, server, journa
 
 
 def test_a_server_that_is_away_is_told(cli, journal, monkeypatch):
-    monkeypatch.setattr(deliver, "PATIENCE", 0.5)
+    monkeypatch.setattr(patience, "AWAY_SECONDS", 0.5)
     record(journal, simple_run())
     ended = cli("deliver", "--journal", journal)
     assert ended.status == 1
@@ -261,7 +261,7 @@ def test_what_others_record_and_deliver_is_not_counted(cli, server, journal):
 
 
 def test_no_password_is_shown(cli, journal, monkeypatch):
-    monkeypatch.setattr(deliver, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "AWAY_SECONDS", 0.1)
     record(journal, simple_run())
     shown = []
     add_task = Progress.add_task

@@ -176,7 +176,7 @@ def test_an_empty_file(cli, tmp_path, address):
 
 def test_the_server_is_away(cli, write, catalog, address, monkeypatch):
     """Nothing is lost: what was read waits in the journals."""
-    monkeypatch.setattr("tilewright.cli.replay.PATIENCE", 0.5)
+    monkeypatch.setattr("tilewright.cli.patience.AWAY_SECONDS", 0.5)
     documents = simple_run()
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -187,6 +187,15 @@ def test_the_server_is_away(cli, write, catalog, address, monkeypatch):
     assert f"Nothing is lost: 1 run in {default_directory()}" in result.error
     assert time.monotonic() - began < 10
     assert len(list(default_directory().glob("*.twj"))) == 1
+
+
+def test_a_server_that_takes_nothing_is_not_waited_for_for_ever(cli, write, server, monkeypatch):
+    monkeypatch.setattr("tilewright.cli.patience.STUCK_SECONDS", 0.5)
+    result = cli("replay", write(simple_run()), "--catalog", f"{server.uri.partition('?')[0]}?api_key=wrong")
+    assert result.status == 1
+    assert "401" in result.error
+    assert "Nothing is lost: 1 run in" in result.error
+    assert "wrong" not in result.error
 
 
 def test_a_directory_is_made_and_opened_again(cli, write, tmp_path, three_runs):

@@ -19,6 +19,7 @@ from tilewright.cli.common import (
     stopped_by,
     writable,
 )
+from tilewright.cli.patience import Patience, obstacle
 from tilewright.errors import InputError, TilewrightError
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from tilewright.journal import JournalDirectory
 
 POLL = 0.2
-PATIENCE = 5.0
-"""Seconds that the server may be away before a delivery that is done once gives up."""
-STUCK_SECONDS = 30.0
-"""Seconds that runs in trouble of their own may make no progress before it gives up."""
 REOPEN_SECONDS = 60.0
 """How long a service waits before it tries again to open a catalog that it could not open."""
 INTERRUPTED = 130
@@ -234,10 +231,9 @@ def _deliver_once(catalogs: _Catalogs, stop: threading.Event, *, everywhere: boo
 def _see_delivered(deliverer: Deliverer, progress: Progress, stop: threading.Event) -> Iterator[str]:
     """Wait until nothing waits for a catalog; yield why that does not come about."""
     status = deliverer.status()
-    total = least = status.waiting_bytes
+    total, patience = status.waiting_bytes, Patience(status)
     task = progress.add_task(f"to {status.catalog}", total=total)
     said: set[str] = set()
-    give_up_at, stuck_at = time.monotonic() + PATIENCE, time.monotonic() + STUCK_SECONDS
     while pending := deliverer.pending():
         if stop.wait(POLL):
             typer.echo("tilewright: interrupted; repeat the command to carry on", err=True)
@@ -248,14 +244,10 @@ def _see_delivered(deliverer: Deliverer, progress: Progress, stop: threading.Eve
                 said.add(line)
                 progress.console.print(line, highlight=False, soft_wrap=True)
         progress.update(task, completed=total - status.waiting_bytes)
-        if status.waiting_bytes < least or any(run.claimant for run in state.runs.values()):
-            least, stuck_at = status.waiting_bytes, time.monotonic() + STUCK_SECONDS
-        if not state.away:
-            give_up_at = time.monotonic() + PATIENCE
-        if time.monotonic() > min(give_up_at, stuck_at):
+        others = any(run.claimant for run in state.runs.values())
+        if patience.is_over(status, away=state.away, others=others):
             verb = "waits" if len(pending) == 1 else "wait"
-            why = status.last_error or "it makes no progress"
-            yield f"{counted(len(pending), 'run')} still {verb}, nothing is lost: {why}"
+            yield f"{counted(len(pending), 'run')} still {verb}, nothing is lost: {obstacle(status)}"
             return
     progress.update(task, completed=total)
 

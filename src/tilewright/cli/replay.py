@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, counted, stopped_by, writable
+from tilewright.cli.patience import Patience, obstacle
 from tilewright.errors import InputError, TransientError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tilewright.writer import TiledWriter
 
 POLL = 0.2
-PATIENCE = 5.0
-"""Seconds that the server may be away before replaying gives up."""
 INTERRUPTED = 130
 """Exit status that shells give what Ctrl-C ended."""
 
@@ -143,12 +141,12 @@ def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> 
     Raises
     ------
     TransientError
-        If the server cannot be reached; the journals keep what waits.
+        If the server cannot be reached, or takes nothing; the journals keep what waits.
     """
-    total = len(writer.status().waiting)
+    status = writer.status()
+    total, patience = len(status.waiting), Patience(status)
     task = progress.add_task(f"delivering {counted(total, 'run')}", total=total)
     writer.end_runs()
-    give_up_at = time.monotonic() + PATIENCE
     while True:
         writer.flush(timeout=POLL)
         _heed(stop)
@@ -156,13 +154,11 @@ def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> 
         progress.update(task, completed=total - len(status.waiting))
         if not status.waiting:  # delivered, or given up
             return
-        if status.reachable is not False:
-            give_up_at = time.monotonic() + PATIENCE
-        elif time.monotonic() > give_up_at:
+        if patience.is_over(status, away=status.reachable is False):
             waiting = counted(len(status.waiting), "run")
             raise TransientError(
-                f"{status.last_error}. Nothing is lost: {waiting} in {writer.journal}; repeat the command when the"
-                " server is back."
+                f"{obstacle(status)}. Nothing is lost: {waiting} in {writer.journal}; repeat the command when the server is"
+                " well again."
             )
 
 
