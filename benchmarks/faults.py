@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from campaign.plan import Trial, plan
 from campaign.processes import ENVIRONMENT, end_all
-from campaign.report import caption, kinds, markdown, put, summary
+from campaign.report import kinds, markdown, summary
 from campaign.trial import Bench, Result
+from pages import circumstances, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,8 @@ def main() -> int:
     for writer, results in campaigns.items():
         print(f"{writer}: " + ", ".join(f"{label}: {count}" for label, count in kinds(results)))
     if options.output is not None:
-        put(options.output, f"{caption(options.seed)}\n{table}")
+        said = f"Seed {options.seed}, {circumstances('bluesky-tiled-plugins')}"
+        put(options.output, "campaign", f"{said}\n{table}")
     failed = [result for result in campaigns.get(OURS, ()) if not result.is_clean]
     print(f"{len(failed)} of {len(campaigns.get(OURS, ()))} trials failed")
     if not failed:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections import Counter
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from campaign.check import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from campaign.trial import Result
 
 Row = tuple[str, ...]
-
-BEGIN, END = "<!-- campaign: begin", "<!-- campaign: end -->"
-"""Where a page has its table."""
 
 
 def summary(results: Sequence[Result]) -> dict[str, str]:
@@ -95,26 +87,6 @@ def markdown(columns: dict[str, dict[str, str]], without: dict[str, set[str]]) -
         for name in names
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def caption(campaign: int) -> str:
-    """Say when, where and with what a campaign was run."""
-    programs = ", ".join(
-        f"{name} {version(name)}" for name in ("tilewright", "tiled", "bluesky-tiled-plugins")
-    )
-    python = f"Python {platform.python_version()}"
-    cores = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}"
-    return f"{datetime.now(UTC):%Y-%m-%d}, seed {campaign}: {programs}, {python}, {cores}.\n"
-
-
-def put(path: Path, text: str) -> None:
-    """Write a text to a file; into the place marked for it, if the file has one."""
-    if path.exists() and BEGIN in (page := path.read_text()):
-        before, _, rest = page.partition(BEGIN)
-        comment, _, rest = rest.partition("-->")
-        _, _, after = rest.partition(END)
-        text = f"{before}{BEGIN}{comment}-->\n\n{text}\n{END}{after}"
-    path.write_text(text)
 
 
 def _lost_by_the_living(results: Iterable[Result]) -> int:
