@@ -452,21 +452,25 @@ def test_a_trial_follows_from_its_numbers(campaign):
 
 
 def test_a_table_goes_where_the_page_has_its_place(campaign, tmp_path):
-    put, page = campaign("campaign.report").put, tmp_path / "page.md"
+    put, page = campaign("pages").put, tmp_path / "page.md"
     for text in ("one\n", "two\n"):
-        put(page, text)
+        put(page, "campaign", text)
         assert page.read_text() == text
     page.write_text("# Page\n\n<!-- campaign: begin. Why. -->\nold\n<!-- campaign: end -->\nrest\n")
     for text in ("one\n", "two\n"):
-        put(page, text)
+        put(page, "campaign", text)
         place = f"<!-- campaign: begin. Why. -->\n\n{text}\n<!-- campaign: end -->"
         assert page.read_text() == f"# Page\n\n{place}\nrest\n"
 
 
-def test_the_page_has_a_place_for_the_table(campaign):
-    report = campaign("campaign.report")
-    page = (BENCHMARKS.parent / "docs" / "reliability.md").read_text()
-    assert page.index(report.BEGIN) < page.index(report.END)
+@pytest.mark.parametrize("place", ["campaign", "caller"])
+def test_the_page_has_a_place_for_the_table(campaign, tmp_path, place):
+    page = tmp_path / "page.md"
+    page.write_text((BENCHMARKS.parent / "docs" / "reliability.md").read_text())
+    before = len(page.read_text())
+    campaign("pages").put(page, place, "the table")
+    assert "the table" in page.read_text()
+    assert 0 < before - len(page.read_text()) < before / 2
 
 
 def test_the_campaign_fails_when_a_trial_does(campaign, monkeypatch, capsys, tmp_path):
