@@ -195,10 +195,10 @@ class RunDelivery:
             return Outcome.DONE
         unsent = self._has_unsent_rows()  # the last step failed: send before reading on, or memory would grow
         start = self.reader.position
-        documents = [] if unsent else self.reader.read(CHUNK_BYTES)
+        documents, count = ([], 0) if unsent else self.reader.read_columns(CHUNK_BYTES)
         for document in documents:
             self._take(document)
-        self._documents += len(documents)
+        self._documents += count
         if ended and not documents and not unsent and self.reader.give_up_tail():
             return Outcome.MORE
         if self._plan.uid is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tilewright.errors import InputError
+from tilewright.journal.columns import EVENT, gather
 from tilewright.journal.encoding import decode
 from tilewright.journal.names import parse
 from tilewright.journal.records import (
@@ -151,14 +152,53 @@ class JournalReader:
         while not documents:
             before = self.position
             for payload in self.payloads(max_bytes):
-                try:
-                    documents.append(decode(payload))
-                except ValueError as error:
-                    stop = self.position
-                    self.damage.append(Damage(stop - len(payload), stop, f"cannot be decoded: {error}"))
+                documents += self._decoded(payload, self.position)
             if self.position == before:
                 break
         return documents
+
+    def read_columns(self, max_bytes: int = 4 << 20) -> tuple[list[Document], int]:
+        """Return the same, but events as event pages as far as they are alike; and how many documents it were.
+
+        The events of a stream keep their order; those of different streams between two other documents may not.
+        """
+        documents: list[Document] = []
+        count = 0
+        while not documents:
+            before = self.position
+            events: list[bytes] = []
+            for payload in self.payloads(max_bytes):
+                count += 1
+                if payload.startswith(EVENT):
+                    events.append(payload)
+                    continue
+                documents += self._gathered(events, self.position - len(payload) - RECORD.size)
+                documents += self._decoded(payload, self.position)
+            documents += self._gathered(events, self.position)
+            if self.position == before:
+                break
+        return documents, count
+
+    def _gathered(self, events: list[bytes], stop: int) -> list[Document]:
+        """Return events that end at an offset, and empty the list."""
+        try:
+            documents = gather(events)
+        except ValueError:
+            start = stop - sum(len(event) + RECORD.size for event in events)
+            documents = []
+            for event in events:
+                start += len(event) + RECORD.size
+                documents += self._decoded(event, start)
+        events.clear()
+        return documents
+
+    def _decoded(self, payload: bytes, stop: int) -> list[Document]:
+        """Return the document of a record that ends at an offset; none, and the damage is noted, if it says nothing."""
+        try:
+            return [decode(payload)]
+        except ValueError as error:
+            self.damage.append(Damage(stop - len(payload), stop, f"cannot be decoded: {error}"))
+            return []
 
     def skip(self) -> int:
         """Move past all whole records there are now; return how many."""

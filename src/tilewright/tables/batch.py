@@ -18,7 +18,7 @@ from tilewright.documents import is_true, quoted, to_json
 from tilewright.errors import InputError
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX
 from tilewright.tables.schema import Column, Hints, Schema, column_type
-from tilewright.tables.values import convert, kind_of
+from tilewright.tables.values import convert, is_plain, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -181,11 +181,11 @@ def _unforeseen(
     }
 
 
-def _values(page: Page, column: Column) -> list[Any]:
-    if not column.source:
-        return list(page[column.key])
-    values = page[column.source].get(column.key)
-    return [None] * rows_of(page) if values is None else list(values)
+def _values(page: Page, column: Column) -> Any:
+    values = page[column.source].get(column.key) if column.source else page[column.key]
+    if values is None:
+        return [None] * rows_of(page)
+    return values if is_plain(values) else list(values)
 
 
 def _public_key(column: Column) -> Any:

@@ -30,6 +30,8 @@ _INT64_RANGE = range(-(1 << 63), 1 << 63)
 _TEMPORAL = (np.datetime64, np.timedelta64)
 _ODD = frozenset({dict, set, frozenset, np.object_})
 _NESTING = frozenset({list, tuple, np.ndarray})
+_PLAIN = "?bhilqBHILQfd"
+"""numpy's types that Arrow has as well."""
 FLOAT = pa.float64()
 INT = pa.int64()
 MAX_DIMENSIONS = 32
@@ -47,8 +49,12 @@ class Converted:
     """Position of each value that fits no number (null in the array), and why."""
 
 
-def convert(values: list[Any], target: pa.DataType, *, widens: bool = True) -> Converted:
+def convert(
+    values: list[Any] | np.ndarray[Any, Any], target: pa.DataType, *, widens: bool = True
+) -> Converted:
     """Make a column of `target` type of `values`; None is null. If it may not widen, what needs that is rejected.
+
+    Values that are an array have to be a plain one, see `is_plain`.
 
     >>> convert([1, None, 3], INT).array.to_pylist()
     [1, None, 3]
@@ -57,10 +63,20 @@ def convert(values: list[Any], target: pa.DataType, *, widens: bool = True) -> C
     >>> convert([1.5, "out of range"], FLOAT).rejected
     {1: "str does not fit a column of double: 'out of range'"}
     """
-    array = _infer(values)
+    array = pa.array(values) if isinstance(values, np.ndarray) else _infer(values)
     if array is not None and (exact := _cast(array, target)) is not None:
         return Converted(exact)
-    return _convert_each(values, target, widens=widens)
+    return _convert_each(values.tolist() if isinstance(values, np.ndarray) else values, target, widens=widens)
+
+
+def is_plain(values: Any) -> bool:
+    """Tell columns that are arrays of truth values or numbers already, one a row, as Arrow takes them."""
+    return (
+        type(values) is np.ndarray
+        and values.ndim == 1
+        and values.dtype.char in _PLAIN
+        and values.dtype.isnative
+    )
 
 
 def kind_of(value: Any) -> str:
