@@ -9,7 +9,6 @@ busy, as a RunEngine's is. Prints a table, and writes it as Markdown.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import statistics
 import sys
@@ -21,9 +20,10 @@ from typing import TYPE_CHECKING
 
 import ormsgpack
 import psutil
+from bench.processes import beside, run_server
 from pages import circumstances, put
 
-from tilewright import TiledWriter, serve
+from tilewright import TiledWriter
 from tilewright.testing.documents import simple_run
 from tilewright.testing.faults import Silence, Slow
 from tilewright.testing.proxy import FaultyProxy
@@ -138,13 +138,6 @@ def keep(fd: int, name: str, doc: dict[str, object]) -> None:
     os.write(fd, ormsgpack.packb((name, doc)))
 
 
-def run_server(folder: str, up: Connection) -> None:
-    """Serve until told to stop; in a process of its own."""
-    with serve(folder, announce=False) as server:
-        up.send(server.uri)
-        up.recv()
-
-
 def run_proxy(uri: str, how: str, up: Connection) -> None:
     """Stand in front of the server; in a process of its own."""
     with FaultyProxy(uri) as proxy:
@@ -158,15 +151,6 @@ def run_proxy(uri: str, how: str, up: Connection) -> None:
         up.recv()
 
 
-def beside(target: object, *arguments: str) -> tuple[str, Connection, multiprocessing.Process]:
-    """Start a process; return the URI it serves, and how to end it."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=target, args=(*arguments, theirs), daemon=True)
-    process.start()
-    theirs.close()  # so that a process that dies before it is up is an end, and not a silence
-    return ours.recv(), ours, process
-
-
 def main() -> None:
     """Measure all cases, in turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -176,24 +160,18 @@ def main() -> None:
         "--output", type=Path, help="where to write the table as Markdown; into a page's marked place"
     )
     options = parser.parse_args()
-    multiprocessing.set_start_method("spawn")
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        uri, stop_server, server = beside(run_server, folder)
+    with tempfile.TemporaryDirectory() as folder, beside(run_server, folder) as uri:
         for how in SERVERS:
-            through, stop_proxy, proxy = beside(run_proxy, uri, how)
-            for thread in ("sleeping", "busy"):
-                for delivery in ("process", "thread"):
-                    figures = measure(through, how, thread, delivery, options.events)
-                    rows.append(figures.cells())
-                    print(*figures.cells(), sep="  ", flush=True)
-            if how == "dead":
-                long_run = backlog(through, max(10, options.backlog))
-                print(long_run)
-            stop_proxy.send(None)
-            proxy.join()
-        stop_server.send(None)
-        server.join()
+            with beside(run_proxy, uri, how) as through:
+                for thread in ("sleeping", "busy"):
+                    for delivery in ("process", "thread"):
+                        figures = measure(through, how, thread, delivery, options.events)
+                        rows.append(figures.cells())
+                        print(*figures.cells(), sep="  ", flush=True)
+                if how == "dead":
+                    long_run = backlog(through, max(10, options.backlog))
+                    print(long_run)
     lines = ["| " + " | ".join(row) + " |" for row in (HEADINGS, ("---",) * len(HEADINGS), *rows)]
     if options.output is not None:
         put(options.output, "caller", f"{circumstances()}\n" + "\n".join(lines) + f"\n\n{long_run}")
