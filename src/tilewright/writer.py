@@ -250,9 +250,8 @@ def _checked(deliver: str) -> Where:
 def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:
     if given is not None:
         return Path(given)
-    if isinstance(getattr(catalog, "directory", None), Path):
-        return Path(catalog.directory) / "journal"
-    return default_directory()
+    data = getattr(catalog, "directory", None)
+    return default_directory(data if isinstance(data, Path) else None)
 
 
 class _Closing:

@@ -97,9 +97,7 @@ def journal_directory(journal: Path | None, catalog: str | None) -> Path:
 
     if journal is not None:
         return journal
-    if catalog is not None and not is_address(catalog):
-        return Path(catalog) / "journal"
-    return default_directory()
+    return default_directory(None if catalog is None or is_address(catalog) else Path(catalog))
 
 
 def find_run(runs: Any, name: str) -> Any:

@@ -336,7 +336,7 @@ def _is_number(value: Any) -> bool:
 
 def _documents(reader: JournalReader) -> Iterator[Document]:
     """Yield all that can be read, also what is behind damage; what is being written is no damage."""
-    from tilewright.journal.inspection import is_being_written  # noqa: PLC0415 - slow to import
+    from tilewright.journal.disk import is_being_written  # noqa: PLC0415 - slow to import
 
     more, ended = True, not is_being_written(reader.path)
     while more:

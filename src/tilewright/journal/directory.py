@@ -23,7 +23,7 @@ import platformdirs
 
 from tilewright.errors import SetupError
 from tilewright.journal import claims
-from tilewright.journal.disk import RETRY_SECONDS, Disk, move, open_to_lock, try_lock
+from tilewright.journal.disk import RETRY_SECONDS, Disk, is_being_written, move, open_to_lock, try_lock
 from tilewright.journal.listing import Entry, Twin, compare, journals_in, read_header
 from tilewright.journal.names import alternatives, file_name, names_like
 from tilewright.journal.reader import JournalReader
@@ -42,8 +42,14 @@ KEEP_SECONDS = 7 * 24 * 3600
 KEEP_BYTES = 1 << 30
 
 
-def default_directory() -> Path:
-    """Return `TILEWRIGHT_JOURNAL`, else a folder in the platform's user state directory."""
+def default_directory(data: Path | None = None) -> Path:
+    """Return where journals lie that nobody gave a place.
+
+    Beside the `data` of an embedded server; without such, in `TILEWRIGHT_JOURNAL`, else in the platform's user state
+    directory.
+    """
+    if data is not None:
+        return data / "journal"
     if configured := os.environ.get(ENVIRONMENT_VARIABLE):
         return Path(configured)
     return Path(platformdirs.user_state_path("tilewright")) / "journal"
@@ -145,11 +151,7 @@ class JournalDirectory:
         OSError
             If it cannot be opened, or not be locked.
         """
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            return not try_lock(fd, fcntl.LOCK_SH)
-        finally:
-            os.close(fd)
+        return is_being_written(path)
 
     def claim(self, path: Path) -> Claim | None:
         """Take the right to deliver a journal.

@@ -52,6 +52,21 @@ def try_lock(fd: int, kind: int, seconds: float = 0.0) -> bool:
             return True
 
 
+def is_being_written(path: Path) -> bool:
+    """Say whether some process has a journal open to write to it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or not be locked.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return not try_lock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
 _held: set[int] = set()
 """Open files of ours with locks that stand for this process being alive."""
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,19 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.documents import DOCUMENT_NAMES, NOTE
 from tilewright.errors import InputError
-from tilewright.journal.disk import try_lock
+from tilewright.journal.disk import is_being_written
 from tilewright.journal.encoding import decode
 from tilewright.journal.reader import JournalReader
 from tilewright.journal.records import Damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tilewright.journal.records import Header
-
-BLOCK = 1 << 20
-"""Bytes read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,8 @@ def inspect(path: Path) -> Inspection:
     with reader:
         recording = is_being_written(path)
         order, faults, documents = _Order(reader.header.run), _Faults(), 0
-        for start, stop, payload in _records(reader, ended=not recording):
+        for payload in reader.rest(ended=not recording):
+            start, stop = reader.position - len(payload), reader.position
             try:
                 name, doc = decode(payload)
             except ValueError as error:
@@ -88,24 +85,6 @@ def inspect(path: Path) -> Inspection:
             stopped=order.stopped,
             faults=faults.in_order(),
         )
-
-
-def is_being_written(path: Path) -> bool:
-    """Say whether somebody has the journal open to write to it."""
-    with path.open("rb") as file:
-        return not try_lock(file.fileno(), fcntl.LOCK_SH)
-
-
-def _records(reader: JournalReader, *, ended: bool) -> Iterator[tuple[int, int, bytes]]:
-    """Yield where each payload begins and ends, and the payload."""
-    more = True
-    while more:
-        before = -1
-        while reader.position != before:
-            before = reader.position
-            for payload in reader.payloads(BLOCK):
-                yield reader.position - len(payload), reader.position, payload
-        more = ended and reader.give_up_tail()
 
 
 @dataclass(slots=True)

@@ -216,15 +216,15 @@ class JournalReader:
         self._skip(start, to=end)
         return self.position < end or self._pending is not None
 
-    def rest(self) -> Iterator[bytes]:
-        """Yield all payloads from here on, also those behind damage, for nothing more will be written."""
+    def rest(self, *, ended: bool = True) -> Iterator[bytes]:
+        """Yield all payloads from here on; also those behind a torn record, if nothing more will be written."""
         more = True
         while more:
             before = -1
             while self.position != before:
                 before = self.position
                 yield from self.payloads(_BLOCK)
-            more = self.give_up_tail()
+            more = ended and self.give_up_tail()
 
     def torn_bytes(self) -> int:
         """Read to the end; return how many bytes there are the beginning of one record that was never finished."""

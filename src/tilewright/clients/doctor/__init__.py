@@ -130,7 +130,7 @@ def _check_directory(directory: Path, tables: Path | None = None) -> list[Check]
 def _journal_folder(directory: Path | None, given: str | os.PathLike[str] | None) -> Path:
     if given is not None:
         return Path(given).expanduser().absolute()
-    return default_directory().absolute() if directory is None else directory / "journal"
+    return default_directory(directory).absolute()
 
 
 def _check_server(where: Target, detectors: Sequence[Path]) -> list[Check]:
