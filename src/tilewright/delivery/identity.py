@@ -1,20 +1,16 @@
-"""How many rows a stream has and in which order, as one number; and whether a journal is that of a run that is there.
-
-`nodes` and `verify` compare tables by it, `run` asks before it touches a run that has been delivered before.
-"""
+"""Whether a journal is that of a run that is there: `run` asks before it touches one that has been delivered before."""
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from tilewright.delivery.plan import RunPlan
 from tilewright.documents import Translator
 from tilewright.journal import JournalReader
 from tilewright.tables.values import convert
+from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,29 +18,6 @@ if TYPE_CHECKING:
     from tilewright.delivery.plan import StreamPlan
 
 CHUNK_BYTES = 4 << 20
-
-
-def checksum(seq_nums: pa.ChunkedArray, before: int = 0) -> int:
-    """Return the CRC-32 of a `seq_num` column: 64-bit integers, little-endian, and the smallest of them for a null.
-
-    Parameters
-    ----------
-    seq_nums
-        The column, or the next part of it.
-    before
-        The checksum of the parts before.
-
-    Examples
-    --------
-    >>> whole = pa.chunked_array([[1, 2, 3]])
-    >>> checksum(whole) == checksum(whole.slice(1), checksum(whole.slice(0, 1)))
-    True
-    """
-    value = before
-    for chunk in seq_nums.chunks:
-        whole = chunk.cast(pa.int64(), safe=False).fill_null(np.iinfo(np.int64).min)
-        value = zlib.crc32(whole.to_numpy(zero_copy_only=False).astype("<i8").tobytes(), value)
-    return value
 
 
 def contradiction(reader: JournalReader, metadata: dict[str, Any]) -> str | None:

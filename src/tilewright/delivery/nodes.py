@@ -1,6 +1,7 @@
 """One stream's table and arrays on the server, brought to match the plan; called by the run's delivery.
 
-Each object knows how far the server is, and asks the server when it does not know.
+Each object knows how far the server is, and asks the server when it does not know. What is to be done it adds to a bundle
+of steps; it takes note of it when that is sent.
 """
 
 from __future__ import annotations
@@ -12,20 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from tilewright.delivery.identity import checksum
-from tilewright.delivery.remote import ConflictError, FateUnknownError, Path, Remote
+from tilewright.delivery.remote import FateUnknownError, NotThereError
+from tilewright.delivery.steps import Append, Check, Close, Create, Update
 from tilewright.documents import to_json
-from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema
-from tilewright.tables.wire import ARROW_FILE
+from tilewright.errors import FinalError
+from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema, SchemaTooNarrow
+from tilewright.tables.wire import ARROW_FILE, checksum
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
+    from tilewright.delivery.remote import Node, Path, Remote
+    from tilewright.delivery.steps import Bundle, Count
     from tilewright.formats import DataSource, ExternalArray
 
 SQL_TABLE = "application/x-tiled-sql-table"
-MAX_REQUEST_BYTES = 4 << 20
-"""Rows go out in requests of about this size at most."""
+MAX_REQUEST_BYTES = 8 << 20
+"""Rows of one table go out in steps of about this size at most."""
 SETTLE_SECONDS = 1.0
 """A row count after an append of unknown fate is believed once it stays the same for this long."""
 
@@ -47,16 +53,44 @@ class TablePart:
     rows: int | None = None
     unsettled: bool = False
     """Whether an append is out whose fate is not known."""
+    is_there: bool = False
+    """Whether the node is there, and can hold the rows."""
 
-    def append(self, remote: Remote, table: pa.Table, first_row: int) -> None:
-        """Send the rows of `table`, of which the first is the stream's row `first_row`, that are not there."""
-        rows = self.count(remote)
-        if rows < first_row:
-            raise TableMismatch(self.path, f"it has {rows} rows and should have at least {first_row}")
-        start = rows - first_row
-        while start < table.num_rows:
-            batch = table.slice(start, _rows_per_request(table))
-            self._send(remote, batch, first_row + start)
+    def create(
+        self,
+        bundle: Bundle,
+        table: RemoteTable,
+        access_tags: list[str] | None,
+        learn: Callable[[Hints], None],
+    ) -> None:
+        """Make it, or adopt the one that is there; see `RemoteTable.create`."""
+        names = set(self.columns)
+        schema = Schema(tuple(column for column in table.schema.columns if column.name in names), ())
+
+        def then(node: Node) -> None:
+            self.rows = 0 if node.created else None
+            if not node.created:
+                learned = schema.hints_from(node.arrow_schema)
+                if learned is None:
+                    raise TableMismatch(self.path, "its columns are not those of the documents")
+                if learned != Hints():  # it is wider, from an earlier pass over the same journal
+                    learn(learned)
+                    raise SchemaTooNarrow(learned)
+            self.is_there = True
+
+        metadata = {name: table.metadata[name] for name in self.columns if name in table.metadata}
+        source = table_source(schema.arrow)
+        bundle.add(Create(self.path, "table", metadata, [], source, access_tags), then)
+
+    def append(self, bundle: Bundle, remote: Remote, rows: pa.Table, first_row: int) -> None:
+        """Send the rows, of which the first is the stream's row `first_row`, that are not there."""
+        there = self.count(remote) if self.is_there else 0
+        if there < first_row:
+            raise TableMismatch(self.path, f"it has {there} rows and should have at least {first_row}")
+        start = there - first_row
+        while start < rows.num_rows:
+            batch = rows.slice(start, _rows_per_request(rows)).select(self.columns)
+            self._append(bundle, batch, first_row + start)
             start += batch.num_rows
 
     def count(self, remote: Remote) -> int:
@@ -74,14 +108,31 @@ class TablePart:
         """Return the first column as the server has it: `seq_num`, in the first table of a stream."""
         return remote.read_column(self.path, self.columns[0])
 
-    def _send(self, remote: Remote, batch: pa.Table, first_row: int) -> None:
-        self.rows = None
-        try:
-            remote.append_rows(self.path, batch.select(self.columns), first_row)
-        except FateUnknownError:
-            self.unsettled = True
-            raise
-        self.rows = first_row + batch.num_rows
+    def check(self, bundle: Bundle, rows: int, order: int | None) -> None:
+        """Read back how many rows there are, and their order unless that is None.
+
+        Sending the bundle raises `TableMismatch` if it is not so.
+        """
+
+        def then(count: Count) -> None:
+            self.rows = count.rows
+            if count.rows != rows:
+                raise TableMismatch(self.path, f"it has {count.rows} rows, the journal {rows}")
+            if order not in (None, count.order):
+                raise TableMismatch(self.path, "its rows are not in the journal's order")
+
+        bundle.add(Check(self.path, self.columns[0], rows, order), then)
+
+    def _append(self, bundle: Bundle, batch: pa.Table, first_row: int) -> None:
+        def then(_: None) -> None:
+            self.rows = first_row + batch.num_rows
+
+        def failed(error: Exception) -> bool:
+            self.rows = None
+            self.unsettled = self.unsettled or isinstance(error, FateUnknownError)
+            return False
+
+        bundle.add(Append(self.path, batch, first_row), then, failed)
 
 
 @dataclass(slots=True)
@@ -90,65 +141,47 @@ class RemoteTable:
 
     parts: list[TablePart]
     schema: Schema
+    metadata: dict[str, Any]
+    """What the descriptors say of the columns, by their names."""
 
     @classmethod
-    def open(
-        cls,
-        remote: Remote,
-        stream: Path,
-        schema: Schema,
-        metadata: dict[str, Any],
-        access_tags: list[str] | None,
-    ) -> tuple[RemoteTable, Hints]:
-        """Make the table, or adopt the one that is there.
+    def of(cls, stream: Path, schema: Schema, metadata: dict[str, Any]) -> RemoteTable:
+        """Return the table of a stream of which nothing is known yet."""
+        parts = [TablePart((*stream, key), names) for key, names in split_columns(schema)]
+        return cls(parts, schema, metadata)
 
-        Returns
-        -------
-        The table, and what its schema on the server taught.
+    def create(self, bundle: Bundle, access_tags: list[str] | None, learn: Callable[[Hints], None]) -> None:
+        """Make the tables that are not known to be there, or adopt those that are.
 
-        Raises
-        ------
-        TableMismatch
-            If the one that is there cannot hold the rows of `schema`.
+        `learn` is called with what the schema of such a table teaches, and `SchemaTooNarrow` raised, when the bundle is
+        sent; `TableMismatch` if it cannot hold the rows.
         """
-        parts, hints = [], Hints()
-        for key, names in split_columns(schema):
-            path = (*stream, key)
-            own = set(names)
-            part_schema = Schema(tuple(c for c in schema.columns if c.name in own), ())
-            node = remote.create(
-                path,
-                "table",
-                metadata={name: metadata[name] for name in names if name in metadata},
-                specs=[],
-                data_source=table_source(part_schema.arrow),
-                access_tags=access_tags,
-            )
-            if not node.created:
-                learned = part_schema.hints_from(node.arrow_schema)
-                if learned is None:
-                    raise TableMismatch(path, "its columns are not those of the documents")
-                hints = hints.merge(learned)
-            parts.append(TablePart(path, list(names), rows=0 if node.created else None))
-        return cls(parts, schema), hints
+        for part in self.parts:
+            if not part.is_there:
+                part.create(bundle, self, access_tags, learn)
 
-    def append(self, remote: Remote, table: pa.Table, first_row: int) -> None:
+    def append(self, bundle: Bundle, remote: Remote, rows: pa.Table, first_row: int) -> None:
         """Send the rows that are not there yet; safe to repeat."""
         for part in self.parts:
-            part.append(remote, table, first_row)
+            part.append(bundle, remote, rows, first_row)
 
-    def verify(self, remote: Remote, rows: int, order: int, *, may_be_ahead: bool = False) -> int:
-        """Read back how many rows there are, and their order; return how many are beyond the journal's.
+    def check(self, bundle: Bundle, rows: int, order: int) -> None:
+        """Read back how many rows there are, and their order: the checksum of their `seq_num`, see `tables.wire`."""
+        for number, part in enumerate(self.parts):
+            part.check(bundle, rows, order if number == 0 else None)
+
+    def verify(self, remote: Remote, rows: int, order: int) -> int:
+        """Read back the rows of a run that was cut off; return how many are beyond the journal's.
+
+        These were delivered out of a memory that is gone, or of a file of which the machine lost the end when it failed:
+        they are nowhere else.
 
         Parameters
         ----------
         rows
-            How many there should be.
+            How many the journal has.
         order
-            The checksum of their `seq_num`; see `identity.checksum`.
-        may_be_ahead
-            Whether there may be later rows than the journal's: delivered out of a memory that is gone, or of a file
-            of which the machine lost the end when it failed. They are nowhere else.
+            The checksum of their `seq_num`; see `tables.wire.checksum`.
 
         Raises
         ------
@@ -159,13 +192,18 @@ class RemoteTable:
         for number, part in enumerate(self.parts):
             part.rows = None
             column = part.first_column(remote)
-            if number == 0 and may_be_ahead:
+            if number == 0:
                 ahead = _later_rows(column, rows)
             if len(column) != rows + ahead:
                 raise TableMismatch(part.path, f"it has {len(column)} rows, the journal {rows}")
             if number == 0 and checksum(column.slice(0, rows)) != order:
                 raise TableMismatch(part.path, "its rows are not in the journal's order")
         return ahead
+
+    def close(self, bundle: Bundle) -> None:
+        """Tell live subscribers that nothing more will come."""
+        for part in self.parts:
+            bundle.add(Close(part.path))
 
 
 def _later_rows(seq_nums: pa.ChunkedArray, rows: int) -> int:
@@ -211,30 +249,43 @@ class RemoteArray:
     failed: str | None = None
     """Why the server refused it for good."""
 
-    def bring_up(self, remote: Remote, array: ExternalArray, access_tags: list[str] | None) -> None:
+    def bring_up(self, bundle: Bundle, array: ExternalArray, access_tags: list[str] | None) -> None:
         """Register the array, or send what has changed; safe to repeat."""
-        source, assets = array.data_source(), array.assets
-        if source == self.registered and len(assets) == self.assets:
+        if not self.lacks(array):
             return
-        new = assets[self.assets :]
-        if self.source_id is None:
-            body = _source_body(source, new)
-            node = remote.create(
-                self.path,
-                source.structure_family,
-                metadata=to_json(array.metadata)[0],
-                specs=[],
-                data_source=body,
-                access_tags=access_tags,
-            )
+        source, assets = array.data_source(), array.assets
+        count = len(assets)
+
+        def told() -> None:
+            self.registered, self.assets = source, count
+
+        def created(node: Node) -> None:
             if node.data_source is None or node.data_source["mimetype"] != source.mimetype:
-                raise ConflictError(f"{'/'.join(self.path)} is there, and is something else")
+                self.failed = f"{'/'.join(self.path)} is there, and is something else"
+                return
             self.source_id = int(node.data_source["id"])
-            if not node.created:
-                remote.put_data_source(self.path, body | {"id": self.source_id})
+            if node.created:
+                told()
+
+        body = _source_body(source, assets[self.assets :])
+        if self.source_id is None:
+            metadata = to_json(array.metadata)[0]
+            step = Create(self.path, source.structure_family, metadata, [], body, access_tags)
+            bundle.add(step, created, self._refused)
         else:
-            remote.put_data_source(self.path, _source_body(source, new) | {"id": self.source_id})
-        self.registered, self.assets = source, len(assets)
+            bundle.add(Update(self.path, body | {"id": self.source_id}), lambda _: told(), self._refused)
+
+    def lacks(self, array: ExternalArray) -> bool:
+        """Say whether the server has to be told of something."""
+        if self.failed is not None:
+            return False
+        return array.data_source() != self.registered or len(array.assets) != self.assets
+
+    def _refused(self, error: Exception) -> bool:
+        """Give the array up if the server refuses it for good: the run goes on without."""
+        if isinstance(error, FinalError) and not isinstance(error, NotThereError):
+            self.failed = str(error)
+        return self.failed is not None
 
 
 def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:

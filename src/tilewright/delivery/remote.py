@@ -14,14 +14,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
+import ormsgpack
 import pyarrow as pa
 
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables.wire import ARROW_FILE, encode_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Path = tuple[str, ...]
 
@@ -32,6 +36,9 @@ SHORTEST_KEY = 4
 """Characters. A shorter one would be found in words, and is no secret."""
 LONGEST_WAIT = 300.0
 """Seconds. A server that asks for a longer pause (`Retry-After`) is asked again after this."""
+BUNDLE_ROUTE = "tilewright/bundle"
+"""Where `tilewright.server.bundles` takes several steps at once."""
+MSGPACK = "application/x-msgpack"
 _SCHEMA_PREFIX = f"data:{ARROW_FILE};base64,"
 _BUSY_STATUSES = frozenset({408, 425, 429})
 _KEY_STATUSES = frozenset({401, 403})
@@ -96,6 +103,8 @@ class Contact:
 
     answers: int = 0
     """Responses so far, refusals included."""
+    takes_bundles: bool = True
+    """Whether the server has not refused to take several steps in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,35 @@ class Remote:
     def renew_key(self, api_key: str) -> None:
         """Use another key from now on."""
         self.http.headers["Authorization"] = f"Apikey {api_key}"
+        self.contact.takes_bundles = True
+
+    def send_bundle(self, steps: list[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]] | None:
+        """Have several steps taken in one request; see `delivery.steps`.
+
+        Parameters
+        ----------
+        steps
+            Called for what each asks for.
+
+        Returns
+        -------
+        One answer a step, up to the first one after which the rest makes no sense; None if the server takes no bundles,
+        or none with this key.
+        """
+        if not self.contact.takes_bundles:
+            return None
+        content = ormsgpack.packb({"steps": [step() for step in steps]})
+        try:
+            answer = self._send("POST", BUNDLE_ROUTE, (), content=content, headers={"Content-Type": MSGPACK})
+            return list(ormsgpack.unpackb(answer.content)["answers"])
+        except (ormsgpack.MsgpackDecodeError, KeyError, TypeError) as error:
+            raise FateUnknownError(f"the answer to a bundle cannot be read: {error}") from error
+        except (
+            FinalError,
+            KeyRefusedError,
+        ):  # a stock server, or one that has more to ask than this route does
+            self.contact.takes_bundles = False
+            return None
 
     def create(
         self,
@@ -257,7 +295,9 @@ class Remote:
             raise TransientError(self._without_key(f"{doing}: {error}")) from error
         self.contact.answers += 1
         if not response.is_success:
-            raise _failure(response, self._without_key(f"{doing}: {_answered(response)}"))
+            raise refusal(
+                response.status_code, self._without_key(f"{doing}: {_answered(response)}"), _pause(response)
+            )
         return response
 
     def _label(self, path: Path) -> str:
@@ -274,9 +314,18 @@ def silence() -> float:
     return float(os.environ.get(SILENCE) or 30.0)
 
 
-def _failure(response: httpx.Response, message: str) -> FinalError | TransientError:  # noqa: PLR0911 - one line a case
-    """Decide, in this one place, what a refusal means."""
-    status = response.status_code
+def refusal(status: int, message: str, pause: float | None = None) -> FinalError | TransientError:  # noqa: PLR0911 - one line a case
+    """Decide, in this one place, what a refusal means.
+
+    Parameters
+    ----------
+    status
+        Of HTTP.
+    message
+        What is said of it.
+    pause
+        Seconds that the server asked to be left alone for.
+    """
     if status == httpx.codes.NOT_FOUND:
         return NotThereError(message)
     if status == httpx.codes.CONFLICT:
@@ -284,11 +333,11 @@ def _failure(response: httpx.Response, message: str) -> FinalError | TransientEr
     if status in _KEY_STATUSES:
         return KeyRefusedError(f"{message}. The journals are kept until the key is renewed")
     if status in _BUSY_STATUSES:
-        return BusyError(message, _pause(response))
-    if response.is_redirect:
+        return BusyError(message, pause)
+    if httpx.codes.is_redirect(status):
         return TransientError(message)
-    if response.is_server_error:
-        return FateUnknownError(message, _pause(response))
+    if httpx.codes.is_server_error(status):
+        return FateUnknownError(message, pause)
     return FinalError(message)
 
 

@@ -13,19 +13,20 @@ from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tilewright.delivery.identity import checksum, contradiction
+from tilewright.delivery.identity import contradiction
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
-from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError, Path, Remote
+from tilewright.delivery.remote import ConflictError, FateUnknownError, Node, NotThereError, Path, Remote
+from tilewright.delivery.steps import Bundle, Close, Create, SetItems
 from tilewright.documents import Notes, Translator
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
+from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tilewright.documents import Document
-    from tilewright.formats import ExternalArray
     from tilewright.journal import JournalReader
 
 logger = logging.getLogger(__name__)
@@ -54,9 +55,11 @@ class _Stream:
     """How far one stream is on the server."""
 
     path: Path
+    is_there: bool = False
+    """Whether its node is there."""
     table: RemoteTable | None = None
     order: int = 0
-    """Checksum of the `seq_num` of the rows sent; see `identity.checksum`."""
+    """Checksum of the `seq_num` of the rows sent; see `tables.wire`."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
     config_updates: int = 0
     ahead: int = 0
@@ -140,7 +143,8 @@ class RunDelivery:
         self._plan = RunPlan(self._hints)
         self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
         self._streams: dict[str, _Stream] = {}
-        self._created = False
+        self._is_there = False
+        """Whether the run's node is there, and this journal's."""
         self._has_notes = False
         """Whether the catalog's run has notes from before."""
         self._contradicted = False
@@ -203,11 +207,13 @@ class RunDelivery:
             return Outcome.MORE
         if self._plan.uid is None:
             return self._without_start(more=bool(documents), ended=ended)
-        self._send()
+        is_all = not unsent and self.reader.position - start < CHUNK_BYTES // 2
+        if documents and is_all and self._plan.stop is not None:
+            self._finish()  # in the same requests as what came with the stop document
+        else:
+            self._send()
         self.level_to = self.reader.position
-        if unsent or self.reader.position - start >= CHUNK_BYTES // 2:
-            return Outcome.MORE
-        return self._conclude(more=bool(documents), ended=ended)
+        return self._conclude(more=bool(documents), ended=ended) if is_all else Outcome.MORE
 
     def _without_start(self, *, more: bool, ended: bool) -> Outcome:
         if ended and not more and self.reader.damage:
@@ -223,8 +229,7 @@ class RunDelivery:
         if self._plan.stop is None and not ended:
             return Outcome.WAITING
         if self._finished_at != self.reader.position:
-            self._finish(interrupted=self._plan.stop is None)
-            self._finished_at = self.reader.position
+            self._finish()
         return Outcome.DONE
 
     def _take(self, document: Document) -> None:
@@ -239,23 +244,47 @@ class RunDelivery:
     def _has_unsent_rows(self) -> bool:
         return any(stream.pending() for stream in self._plan.streams.values())
 
-    def _send(self) -> None:
-        """Bring the server up to the plan. A stream without rows has no table."""
-        run = (self._plan.key,)
-        if not self._created:
-            self._create_run(run)
-        if self._contradicted:
-            return
+    def _send(self, *, closing: bool = False, interrupted: bool = False) -> None:
+        """Bring the server up to the plan; then check the rows and close the run, if asked to.
+
+        A stream without rows has no table.
+        """
+        orders: dict[str, int] = {}
+        done = False
+        while not (done or self._contradicted):
+            bundle = Bundle(self._remote)
+            orders = self._put_together(bundle)
+            if closing:
+                self._close(bundle, orders, interrupted=interrupted)
+            done = (
+                bundle.send()
+            )  # if not, a node was there already, or an array was refused: the rest depends on it
+            self._note_refusals()
+        for key, order in orders.items():
+            self._streams[key].order = order
+            self._plan.streams[key].sent()
+
+    def _put_together(self, bundle: Bundle) -> dict[str, int]:
+        """Add what the server lacks to a bundle; return the checksum of each stream's rows then, if it has a table."""
+        if not self._is_there:
+            self._create_run(bundle)
         tables = self._build_tables()
         for plan in self._plan.streams.values():
-            stream = self._streams.get(plan.key) or self._create_stream(run, plan)
-            if plan.key in tables:
-                self._send_rows(stream, plan, tables[plan.key])
-            for key, array in plan.arrays.items():
-                self._send_array(stream, key, array)
+            self._create_stream(bundle, plan, has_rows=plan.key in tables)
+        orders = {key: stream.order for key, stream in self._streams.items() if stream.table is not None}
+        for key, rows in tables.items():
+            table = self._streams[key].table
+            assert table is not None, "made for these rows"
+            table.append(bundle, self._remote, rows, self._plan.streams[key].rows - rows.num_rows)
+            orders[key] = checksum(rows.column("seq_num"), orders[key])
+        for plan in self._plan.streams.values():
+            stream = self._streams[plan.key]
+            for node, array in plan.arrays.items():
+                remote = stream.arrays.setdefault(node, RemoteArray((*stream.path, node)))
+                remote.bring_up(bundle, array, self._plan.access_tags)
             if len(plan.config_updates) > stream.config_updates:
-                self._remote.set_metadata(stream.path, {"_config_updates": plan.config_updates})
-                stream.config_updates = len(plan.config_updates)
+                self._update_config(bundle, stream, plan.config_updates)
+        return orders
 
     def _build_tables(self) -> dict[str, pa.Table]:
         """Return the rows to send of each stream that has some, by its key.
@@ -282,17 +311,42 @@ class RunDelivery:
             raise SchemaTooNarrow(plan.schema_hints())  # a later descriptor has more columns
         return build(plan.pending(), plan.schema, plan.data_keys)
 
-    def _create_run(self, path: Path) -> None:
-        node = self._remote.create(
-            path,
-            "container",
-            metadata=self._plan.metadata,
-            specs=RUN_SPECS,
-            access_tags=self._plan.access_tags,
-        )
-        if not node.created:
-            self._check_adopted(node.metadata)
-        self._created = True
+    def _create_run(self, bundle: Bundle) -> None:
+        def then(node: Node) -> None:
+            if not node.created:
+                self._check_adopted(node.metadata)
+            self._is_there = True
+
+        path, tags = (self._plan.key,), self._plan.access_tags
+        bundle.add(Create(path, "container", self._plan.metadata, RUN_SPECS, access_tags=tags), then)
+
+    def _create_stream(self, bundle: Bundle, plan: StreamPlan, *, has_rows: bool) -> None:
+        stream = self._streams.setdefault(plan.key, _Stream((self._plan.key, plan.key)))
+        tags = self._plan.access_tags
+        if not stream.is_there:
+
+            def then(_: Node) -> None:
+                stream.is_there = True
+
+            bundle.add(Create(stream.path, "container", plan.metadata, STREAM_SPECS, access_tags=tags), then)
+        if stream.table is None and has_rows:
+            stream.table = RemoteTable.of(stream.path, plan.schema, plan.column_metadata())
+        if stream.table is not None:
+            stream.table.create(bundle, tags, lambda hints: self._learn(plan, hints))
+
+    def _update_config(self, bundle: Bundle, stream: _Stream, updates: list[dict[str, Any]]) -> None:
+        count = len(updates)
+
+        def then(_: None) -> None:
+            stream.config_updates = count
+
+        bundle.add(SetItems(stream.path, {"_config_updates": updates}), then)
+
+    def _note_refusals(self) -> None:
+        for stream in self._streams.values():
+            for key, array in stream.arrays.items():
+                if array.failed is not None:
+                    self._problems.add(f"data key {key!r} could not be registered: {array.failed}")
 
     def _check_adopted(self, metadata: dict[str, Any]) -> None:
         """See whether a run that is there already is this journal's."""
@@ -308,31 +362,6 @@ class RunDelivery:
             self._problems.add(problem)
             self._contradicted = True
 
-    def _create_stream(self, run: Path, plan: StreamPlan) -> _Stream:
-        path = (*run, plan.key)
-        self._remote.create(
-            path,
-            "container",
-            metadata=plan.metadata,
-            specs=STREAM_SPECS,
-            access_tags=self._plan.access_tags,
-        )
-        stream = self._streams[plan.key] = _Stream(path)
-        return stream
-
-    def _send_rows(self, stream: _Stream, plan: StreamPlan, table: pa.Table) -> None:
-        if stream.table is None:
-            stream.table, learned = RemoteTable.open(
-                self._remote, stream.path, plan.schema, plan.column_metadata(), self._plan.access_tags
-            )
-            if learned != Hints():  # the server's table is wider, from an earlier pass over the same journal
-                self._learn(plan, learned)
-                raise SchemaTooNarrow(learned)
-        if table.num_rows:
-            stream.table.append(self._remote, table, plan.rows - table.num_rows)
-            stream.order = checksum(table.column("seq_num"), stream.order)
-        plan.sent()
-
     def _learn(self, plan: StreamPlan, hints: Hints) -> None:
         known = self._hints.get(plan.key, Hints())
         self._hints[plan.key] = known.merge(hints).ordered(plan.data_keys)
@@ -341,66 +370,63 @@ class RunDelivery:
                 f"run {self.uid}, stream {plan.key}: no schema was found that holds its values: {hints}"
             )
 
-    def _send_array(self, stream: _Stream, key: str, array: ExternalArray) -> None:
-        remote = stream.arrays.setdefault(key, RemoteArray((*stream.path, key)))
-        if remote.failed is not None:
-            return
-        try:
-            remote.bring_up(self._remote, array, self._plan.access_tags)
-        except NotThereError:
-            raise
-        except FinalError as error:
-            remote.failed = str(error)
-            self._problems.add(f"data key {key!r} could not be registered: {error}")
-
-    def _finish(self, *, interrupted: bool) -> None:
+    def _finish(self) -> None:
         """Check the rows, write the stop document and the report, and close the live streams."""
         for document in self._translator.finish():
             self._plan.consume(*document)
-        self._send()
-        for key, stream in self._streams.items():
-            if stream.table is not None:
-                stream.ahead = stream.table.verify(
-                    self._remote, self._plan.streams[key].rows, stream.order, may_be_ahead=interrupted
-                )
-        path = (self._plan.key,)
-        self._remote.set_metadata(path, self._closing_metadata(interrupted=interrupted))
-        for stream in self._streams.values():
-            for part in stream.table.parts if stream.table is not None else ():
-                self._remote.close_stream(part.path)
-            self._remote.close_stream(stream.path)
-        self._remote.close_stream(path)
+        interrupted = self._plan.stop is None
+        if interrupted:
+            self._send()
+            for key, stream in self._streams.items():
+                if stream.table is not None:
+                    stream.ahead = stream.table.verify(
+                        self._remote, self._plan.streams[key].rows, stream.order
+                    )
+        self._send(closing=True, interrupted=interrupted)
+        self._has_notes = bool(self._notes())
+        self._finished_at = self.reader.position
 
-    def _closing_metadata(self, *, interrupted: bool) -> dict[str, Any]:
-        notes = list(
-            dict.fromkeys(
-                [
-                    *self._plan.all_notes,
-                    *self._translator.notes,
-                    *self.problems,
-                    *(f"the journal is damaged: {damage}" for damage in self.reader.damage),
-                    *(
-                        f"{key} has {stream.ahead} rows that the journal lacks: kept as they were delivered"
-                        for key, stream in self._streams.items()
-                        if stream.ahead
-                    ),
-                ]
-            )
-        )
+    def _close(self, bundle: Bundle, orders: dict[str, int], *, interrupted: bool) -> None:
+        """Add to a bundle that all is there.
+
+        The rows of a run that was cut off have been looked at: there may be more of them than the journal has.
+        """
+        path = (self._plan.key,)
+        tables = {key: stream.table for key, stream in self._streams.items() if stream.table is not None}
+        for key, table in tables.items():
+            if not interrupted:
+                table.check(bundle, self._plan.streams[key].rows, orders[key])
+        bundle.add(SetItems(path, self._closing_metadata(orders, interrupted=interrupted)))
+        for key, stream in self._streams.items():
+            if key in tables:
+                tables[key].close(bundle)
+            bundle.add(Close(stream.path))
+        bundle.add(Close(path))
+
+    def _closing_metadata(self, orders: dict[str, int], *, interrupted: bool) -> dict[str, Any]:
         report = {
             "version": version("tilewright"),
             "state": "interrupted" if interrupted else "complete",
             "documents": self._documents,
             "rows": self.rows,
-            "seq_num_crc32": {
-                key: stream.order for key, stream in self._streams.items() if stream.table is not None
-            },
+            "seq_num_crc32": orders,
             "verified": self.verified,
         }
         items: dict[str, Any] = {"tilewright": report}
         if self._plan.stop is not None:
             items["stop"] = self._plan.stop
+        notes = self._notes()
         if notes or self._has_notes:
             items["notes"] = notes
-        self._has_notes = bool(notes)
         return items
+
+    def _notes(self) -> list[str]:
+        """Return what a reader of the run should know, each sentence once."""
+        ahead = (
+            f"{key} has {stream.ahead} rows that the journal lacks: kept as they were delivered"
+            for key, stream in self._streams.items()
+            if stream.ahead
+        )
+        damage = (f"the journal is damaged: {damage}" for damage in self.reader.damage)
+        sentences = [*self._plan.all_notes, *self._translator.notes, *self.problems, *damage, *ahead]
+        return list(dict.fromkeys(sentences))

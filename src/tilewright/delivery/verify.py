@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tilewright.delivery.identity import checksum
 from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.display import html_facts
@@ -21,10 +20,11 @@ from tilewright.errors import FinalError, SetupError
 from tilewright.journal import JournalReader, claims
 from tilewright.journal.disk import LOCK_SECONDS
 from tilewright.tables import TABLE
+from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tilewright.delivery.target import Target
 
@@ -200,6 +200,9 @@ class _Examined(Remote):
     def of(cls, remote: Remote) -> _Examined:
         """Look at the catalog that a connection leads to."""
         return cls(**{item.name: getattr(remote, item.name) for item in fields(Remote)})
+
+    def send_bundle(self, steps: list[Callable[[], dict[str, Any]]]) -> None:
+        """Take no steps together: each is looked at by itself."""
 
     def create(self, path: Path, family: str, **described: Any) -> Node:
         """Find the node; a table is said to be new, so that all of its rows are shown to `append_rows`."""

@@ -1,13 +1,15 @@
 """How rows travel to a server: an Arrow file, with what both ends have to agree on in its schema's metadata.
 
 The delivery encodes with `encode_rows`; `tilewright.server` reads `FIRST_ROW`. A stock Tiled server knows nothing of
-it, and passes over it.
+it, and passes over it. Both say by `checksum` in which order rows are.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 
+import numpy as np
 import pyarrow as pa
 
 ARROW_FILE = "application/vnd.apache.arrow.file"
@@ -17,6 +19,29 @@ FIRST_ROW = "tilewright.first_row"
 A server that knows it passes over the rows it has, so that a request that arrives twice, or long after its client gave
 it up and sent it again, changes nothing.
 """
+
+
+def checksum(seq_nums: pa.ChunkedArray, before: int = 0) -> int:
+    """Return the CRC-32 of a `seq_num` column: 64-bit integers, little-endian, and the smallest of them for a null.
+
+    Parameters
+    ----------
+    seq_nums
+        The column, or the next part of it.
+    before
+        The checksum of the parts before.
+
+    Examples
+    --------
+    >>> whole = pa.chunked_array([[1, 2, 3]])
+    >>> checksum(whole) == checksum(whole.slice(1), checksum(whole.slice(0, 1)))
+    True
+    """
+    value = before
+    for chunk in seq_nums.chunks:
+        whole = chunk.cast(pa.int64(), safe=False).fill_null(np.iinfo(np.int64).min)
+        value = zlib.crc32(whole.to_numpy(zero_copy_only=False).astype("<i8").tobytes(), value)
+    return value
 
 
 def encode_rows(table: pa.Table, first_row: int) -> bytes:
