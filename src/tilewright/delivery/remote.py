@@ -8,8 +8,10 @@ there, deleting what is not there is no error. A failure is a `TransientError` (
 from __future__ import annotations
 
 import base64
+import math
 import os
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +36,8 @@ SILENCE = "TILEWRIGHT_TIMEOUT"
 CONNECT_SECONDS = 5.0
 SHORTEST_KEY = 4
 """Characters. A shorter one would be found in words, and is no secret."""
+WITHOUT_BUNDLES = 60.0
+"""Seconds for which steps go by themselves after one of them has failed in a bundle: it may be the bundle's fault."""
 LONGEST_WAIT = 300.0
 """Seconds. A server that asks for a longer pause (`Retry-After`) is asked again after this."""
 BUNDLE_ROUTE = "tilewright/bundle"
@@ -103,8 +107,8 @@ class Contact:
 
     answers: int = 0
     """Responses so far, refusals included."""
-    takes_bundles: bool = True
-    """Whether the server has not refused to take several steps in one request."""
+    bundles_from: float = 0.0
+    """From when on the server may be asked to take several steps in one request, on the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class Remote:
     def renew_key(self, api_key: str) -> None:
         """Use another key from now on."""
         self.http.headers["Authorization"] = f"Apikey {api_key}"
-        self.contact.takes_bundles = True
+        self.contact.bundles_from = 0.0
 
     def send_bundle(self, steps: list[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]] | None:
         """Have several steps taken in one request; see `delivery.steps`.
@@ -144,20 +148,23 @@ class Remote:
         One answer a step, up to the first one after which the rest makes no sense; None if the server takes no bundles,
         or none with this key.
         """
-        if not self.contact.takes_bundles:
+        if time.monotonic() < self.contact.bundles_from:
             return None
         content = ormsgpack.packb({"steps": [step() for step in steps]})
         try:
             answer = self._send("POST", BUNDLE_ROUTE, (), content=content, headers={"Content-Type": MSGPACK})
-            return list(ormsgpack.unpackb(answer.content)["answers"])
+            answers = list(ormsgpack.unpackb(answer.content)["answers"])
         except (ormsgpack.MsgpackDecodeError, KeyError, TypeError) as error:
             raise FateUnknownError(f"the answer to a bundle cannot be read: {error}") from error
         except (
             FinalError,
             KeyRefusedError,
         ):  # a stock server, or one that has more to ask than this route does
-            self.contact.takes_bundles = False
+            self.contact.bundles_from = math.inf
             return None
+        if answers and httpx.codes.is_server_error(answers[-1].get("status", 0)):
+            self.contact.bundles_from = time.monotonic() + WITHOUT_BUNDLES
+        return answers
 
     def create(
         self,

@@ -257,7 +257,7 @@ class Bundle:
         return all(self._send(group) for group in _requests(entries))
 
     def _send(self, entries: list[_Entry[Any]]) -> bool:
-        if len(entries) > 1 and (answers := self._ask(entries)) is not None:
+        if (answers := self._ask(entries)) is not None:
             return self._understand(entries, answers)
         for entry in entries:
             try:

@@ -30,6 +30,7 @@ from tiled.storage import parse_storage, register_storage, unregister_storage
 from tiled.utils import ensure_specified_sql_driver, ensure_uri, path_from_uri
 
 from tilewright.errors import SetupError
+from tilewright.server import bundles
 from tilewright.server.locks import CatalogLock
 from tilewright.server.serialization import register
 from tilewright.server.storage import TableStorage
@@ -60,6 +61,7 @@ def catalog_tree(
     - A new catalog is initialised in this process (Tiled starts another, which takes seconds), and the directories
       of catalog and storage are made.
     - `cache_config` needs only what differs from Tiled's defaults: `{uri: memory}`.
+    - It takes several steps of a delivery in one request: see `tilewright.server.bundles`.
     - The catalog, if it is a file, is locked until the server stops. The lock is the tree's attribute `lock`.
 
     Parameters
@@ -107,6 +109,7 @@ def catalog_tree(
         if lock is not None:
             lock.release()
         raise
+    tree.include_routers = [bundles.router]
     tree.lock = lock
     tree.shutdown_tasks.append(_releasing(lock))
     return tree
