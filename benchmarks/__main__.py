@@ -102,10 +102,12 @@ def keep(folder: Path, measured: report.Measurement) -> None:
 
 def redraw(folder: Path) -> None:
     """Make tables and chart of the figures that there are."""
+    measurements = report.load(folder / "performance.jsonl")
+    if not measurements:
+        sys.exit(f"Nothing has been measured yet: {folder} has no performance.jsonl.")
     page = folder / "performance.md"
     if not page.exists():
         shutil.copy(DOCS / "performance.md", page)
-    measurements = report.load(folder / "performance.jsonl")
     report.draw(page, measurements)
     chart.draw(folder / "performance.svg", [line for one in measurements.values() for line in one.lines])
 

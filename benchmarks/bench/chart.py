@@ -1,4 +1,4 @@
-"""The chart of `docs/performance.md`: what Tilewright reaches as a multiple of the best peer, with the goals.
+"""The chart of `docs/performance.md`: what Tilewright reaches as a multiple of the best peer, where there is a goal.
 
 Drawn with matplotlib as SVG, without dates or random names in it, so that the same figures give the same file.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OURS_COLOUR, WORSE_COLOUR, GOAL_COLOUR = "#2a6f97", "#c26a3d", "#222222"
 INCHES_A_BAR, INCHES_BESIDE = 0.30, 1.5
-LABEL_SPACE = 6.0
+LABEL_SPACE = 15.0
 """Factor by which the axis goes past the longest bar, for its label."""
 
 
@@ -27,7 +27,7 @@ def draw(path: Path, lines: Iterable[Line]) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     lines = list(lines)
-    shown = [line for line in lines if line.implementation == OURS and line.ratio is not None]
+    shown = [line for line in lines if _is_shown(line)]
     with mpl.rc_context({"svg.hashsalt": "tilewright", "svg.fonttype": "none", "font.size": 9}):
         chart = Figure(figsize=(10, INCHES_A_BAR * len(shown) + INCHES_BESIDE), layout="constrained")
         axes = chart.subplots()
@@ -39,6 +39,12 @@ def draw(path: Path, lines: Iterable[Line]) -> None:
         axes.set_ylim(max(places, default=0) + 0.8, -0.8)
         _scale(axes, [line.ratio for line in shown if line.ratio], [goal for goal in goals if goal])
         chart.savefig(path, metadata={"Date": None})
+
+
+def _is_shown(line: Line) -> bool:
+    case = CASES[line.case]
+    has_goal = case.goal is not None or case.goal_ratio is not None
+    return line.implementation == OURS and has_goal and line.ratio is not None
 
 
 def _bar(axes, place: float, line: Line, goal: float | None) -> None:  # noqa: ANN001 - matplotlib's
@@ -79,21 +85,7 @@ def _places(shown: list[Line]) -> list[float]:
 
 def _label(line: Line) -> str:
     case = CASES[line.case]
-    return f"{SHORT.get(case.script, SCRIPTS[case.script])}: {case.title.replace('`', '')}"
-
-
-SHORT = {
-    "scalars": "events",
-    "event_pages": "event_pages",
-    "unthrottled": "unthrottled",
-    "live": "live",
-    "runs": "short runs",
-    "images": "images",
-    "register": "registering",
-    "memory": "memory",
-    "imports": "import",
-    "reading": "reading",
-}
+    return f"{SCRIPTS[case.script]}: {case.title.replace('`', '')}"
 
 
 def _goal_as_ratio(line: Line) -> float | None:

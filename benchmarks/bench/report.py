@@ -59,8 +59,6 @@ def save(path: Path, measurements: Mapping[str, Measurement]) -> None:
 
 def draw(page: Path, measurements: Mapping[str, Measurement]) -> None:
     """Put the tables into their places on the page."""
-    if not measurements:
-        return
     common = Counter(one.circumstances for one in measurements.values()).most_common(1)[0][0]
     put(page, "circumstances", f"{common}\n")
     put(
