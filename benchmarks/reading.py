@@ -124,7 +124,7 @@ def bare(uri: str, case: str, uid: str) -> float:
     """Return the seconds that the server takes to answer."""
     requests = list_requests(uri) if case == "reading-catalog" else [rows_request(uri, case, uid)]
     with httpx.Client(timeout=SILENCE_SECONDS) as client:
-        client.send(requests[0], stream=True).close()  # opens the connection
+        client.get(requests[0].url.join("/healthz")).raise_for_status()  # opens the connection
         began = time.perf_counter()
         for request in requests:
             answer = client.send(request, stream=True)
