@@ -72,7 +72,7 @@ def test_ratios_are_to_the_best_peer_whichever_way_is_better(bench):
     assert found["import", PLUGINS].size == "5 events"
 
 
-def test_nothing_is_divided_by_what_is_not_above_zero(bench):
+def test_what_should_be_nothing_has_no_ratio(bench):
     results = {"tilewright": [{"memory-growth": 0.0}], PLUGINS: [{"memory-growth": -3.0}]}
     assert [line.ratio for line in bench("lines").lines(results, {})] == [None, None]
 

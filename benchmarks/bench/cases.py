@@ -22,6 +22,8 @@ class Case:
     goal_ratio: float | None = None
     """How many times as good as the best peer it should be. The server's limit will do as well."""
     lower_is_better: bool = True
+    has_ratio: bool = True
+    """Whether it is told how many times as good as a peer something is: not where the aim is nothing at all."""
 
 
 SCRIPTS = {
@@ -55,7 +57,9 @@ def _live(rate: int) -> dict[str, Case]:
     return {
         f"live-{rate}-median": Case("live", f"{at}: a row is seen after, median", "s", 0.3),
         f"live-{rate}-worst": Case("live", f"{at}: a row is seen after, worst", "s", 0.6),
-        f"live-{rate}-slowed": Case("live", f"{at}: calls that hold up the next event", "%", 0),
+        f"live-{rate}-slowed": Case(
+            "live", f"{at}: calls that hold up the next event", "%", 0, has_ratio=False
+        ),
         f"live-{rate}-call-median": Case("live", f"{at}: a call, median", "µs"),
         f"live-{rate}-call-worst": Case("live", f"{at}: a call, worst", "µs"),
         f"live-{rate}-rate": Case("live", f"{at}: rate reached", "events/s", lower_is_better=False),
@@ -80,7 +84,9 @@ CASES = {
     "register-one": Case("register", "one StreamDatum for all", "ms a file", 0.5),
     "register-burst": Case("register", "a StreamDatum each, in one burst", "ms a file", 0.5),
     "memory-peak": Case("memory", "most it ever is", "MB", 250),
-    "memory-growth": Case("memory", "growth from the first tenth to the last", "bytes an event", FLAT),
+    "memory-growth": Case(
+        "memory", "growth from the first tenth to the last", "bytes an event", FLAT, has_ratio=False
+    ),
     "import": Case("imports", "the package", "s", 0.3),
     "import-writer": Case("imports", "its writer", "s"),
     "reading-table": Case("reading", "all rows", "s", goal_ratio=5),

@@ -33,7 +33,7 @@ class Line:
     most: float
     runs: int
     ratio: float | None = None
-    """How many times as good as the best peer: 1 for that one. None without a peer, or beside a zero."""
+    """How many times as good as the best peer: 1 for that one. None without a peer, or where it says nothing."""
     size: str = ""
     """Of what: how many events, files or runs."""
 
@@ -61,7 +61,7 @@ def _case(case: str, results: Mapping[str, Sequence[Figures]], sizes: Mapping[st
     medians = {name: statistics.median(found) for name, found in values.items()}
     peers = [median for name, median in medians.items() if name not in (OURS, FLOOR)]
     lower = CASES[case].lower_is_better
-    best = (min(peers) if lower else max(peers)) if peers else None
+    best = (min(peers) if lower else max(peers)) if peers and CASES[case].has_ratio else None
     for name, found in values.items():
         yield Line(
             case,
@@ -77,8 +77,7 @@ def _case(case: str, results: Mapping[str, Sequence[Figures]], sizes: Mapping[st
 
 
 def _ratio(value: float, best: float | None, *, lower_is_better: bool) -> float | None:
-    # Memory may shrink: nothing is so many times as good as a negative growth.
-    if best is None or value <= 0 or best <= 0:
+    if best is None:
         return None
     return best / value if lower_is_better else value / best
 
