@@ -43,10 +43,12 @@ class Reader:
         return pyarrow.ipc.open_file(answer.raise_for_status().content).read_all().column("seq_num")
 
     def last_row(self, run: str) -> int:
-        """Return the last `seq_num` that can be read."""
+        """Return the last `seq_num` that can be read, which is also the number of rows."""
         numbers = self.seq_nums(run)
         assert numbers is not None, f"run {run} has no rows"
-        return int(numbers[-1].as_py())
+        last = int(numbers[-1].as_py())
+        assert last == len(numbers), f"run {run} has {len(numbers)} rows, the last one with seq_num {last}"
+        return last
 
     def files(self, run: str, key: str) -> int:
         """Return the rows of an array whose files have a row each."""
