@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import ormsgpack
 import psutil
+from bench.pages import circumstances, put
 from bench.processes import beside, run_server
-from pages import circumstances, put
 
 from tilewright import TiledWriter
 from tilewright.testing.documents import simple_run

@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from bench.pages import circumstances, put
 from campaign.plan import Trial, plan
 from campaign.processes import ENVIRONMENT, end_all
 from campaign.report import kinds, markdown, summary
 from campaign.trial import Bench, Result
-from pages import circumstances, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

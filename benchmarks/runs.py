@@ -1,52 +1,68 @@
-"""Short runs, one after the other: how long each keeps the caller, and how many requests it costs."""
+"""Short runs, one after the other: how long each keeps the caller, and how many HTTP requests it costs.
+
+Tilewright is measured with `on_stop="wait"`, where the call for the stop document returns when the run can be read, and
+with `on_stop="return"`. Peers know only the first; each of ours is compared with it. Requests are the lines that the
+server's access log gains, the opening of the connection among them, divided by the runs.
+"""
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 import time
-from pathlib import Path
 
-from bench.lines import lines, show
-from bench.processes import beside, run_server
-from bench.writers import CORE, OURS, PLUGINS, WRITERS, Place
+from bench.lines import OURS, Figures, lines, show
+from bench.measuring import Options, alone, in_turn
+from bench.processes import served
+from bench.writers import WRITERS, Place
 
 from tilewright.testing.documents import simple_run
 
-EVENTS, KEYS = 20, 3
+RUNS, EVENTS, KEYS = 300, 20, 3
+MILLI = 1e3
+LOG_SECONDS = 0.5
+"""After which the server has logged what it has answered."""
 
 
-def measure(writer: str, place: Place, runs: int, **options: str) -> float:
-    """Return the milliseconds that a run keeps the caller."""
-    with WRITERS[writer](place, **options) as write:
+def measure(name: str, place: Place, runs: int) -> Figures:
+    """Return milliseconds and requests a run."""
+    if name != OURS:
+        milliseconds, requests = record(name, place, runs)
+        return {"runs-wait": milliseconds, "runs-return": milliseconds, "runs-requests": requests}
+    waiting, requests = record(name, place, runs, on_stop="wait")
+    returning, _ = record(name, place, runs, on_stop="return")
+    return {"runs-wait": waiting, "runs-return": returning, "runs-requests": requests}
+
+
+def record(name: str, place: Place, runs: int, **options: str) -> tuple[float, float]:
+    """Return the milliseconds that a run keeps the caller, and the requests it costs."""
+    scripts = [simple_run(events=EVENTS, keys=KEYS, scan_id=number) for number in range(runs)]
+    before = requests(place)
+    with WRITERS[name](place, **options) as write:
         for document in simple_run(events=EVENTS, keys=KEYS):  # the first one opens connections
             write(*document)
-        scripts = [simple_run(events=EVENTS, keys=KEYS, scan_id=number) for number in range(runs)]
         began = time.perf_counter()
         for documents in scripts:
             for document in documents:
                 write(*document)
-        return (time.perf_counter() - began) / runs * 1e3
+        seconds = time.perf_counter() - began
+        if name == OURS:
+            assert write.flush(), "runs were refused"
+    return seconds / runs * MILLI, (requests(place) - before) / (runs + 1)
+
+
+def requests(place: Place) -> int:
+    """Return how many requests the server has answered."""
+    time.sleep(LOG_SECONDS)
+    with (place.folder / "access.log").open() as log:
+        return sum(1 for _ in log)
 
 
 def main() -> None:
     """Measure all writers in turn, several times."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=300)
-    parser.add_argument("--writers", nargs="+", default=list(WRITERS), choices=list(WRITERS))
-    options = parser.parse_args()
-    cases = {name: (name, {}) for name in options.writers if name in (PLUGINS, CORE)}
-    if OURS in options.writers:
-        cases = {OURS: (OURS, {}), f"{OURS}, on_stop='return'": (OURS, {"on_stop": "return"}), **cases}
-    with tempfile.TemporaryDirectory() as folder, beside(run_server, str(Path(folder, "data"))) as uri:
-        values: dict[str, list[float]] = {name: [] for name in cases}
-        for _ in range(options.repeats):
-            for name, (writer, given) in cases.items():
-                place = Place(uri, Path(folder, "journal"))
-                values[name].append(measure(writer, place, options.runs, **given))
-        case = f"{options.runs} runs of {EVENTS} events of {KEYS} keys"
-        show(lines(case, "ms a run", values, ours=next(iter(cases)), lower_is_better=True))
+    options = Options(__doc__, WRITERS)
+    runs = options.size(RUNS, least=3)
+    with served() as place:
+        results = in_turn(options, lambda name: alone(measure, name, place, runs))
+        show(lines(results, dict.fromkeys(results, f"{runs} runs of {EVENTS} events of {KEYS} keys")))
 
 
 if __name__ == "__main__":

@@ -452,7 +452,7 @@ def test_a_trial_follows_from_its_numbers(campaign):
 
 
 def test_a_table_goes_where_the_page_has_its_place(campaign, tmp_path):
-    put, page = campaign("pages").put, tmp_path / "page.md"
+    put, page = campaign("bench.pages").put, tmp_path / "page.md"
     for text in ("one\n", "two\n"):
         put(page, "campaign", text)
         assert page.read_text() == text
@@ -468,7 +468,7 @@ def test_the_page_has_a_place_for_the_table(campaign, tmp_path, place):
     page = tmp_path / "page.md"
     page.write_text((BENCHMARKS.parent / "docs" / "reliability.md").read_text())
     before = len(page.read_text())
-    campaign("pages").put(page, place, "the table")
+    campaign("bench.pages").put(page, place, "the table")
     assert "the table" in page.read_text()
     assert 0 < before - len(page.read_text()) < before / 2
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tilewright import serve
+
+from .writers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +34,14 @@ def beside(target: Callable[..., Any], *arguments: Any) -> Iterator[str]:
 
 
 def run_server(folder: str, up: Connection) -> None:
-    """Serve a directory until told to stop."""
-    with serve(folder, announce=False) as server:
+    """Serve a directory, and the files that somebody puts into it, until told to stop."""
+    with serve(folder, readable_storage=folder, announce=False) as server:
         up.send(server.uri)
         up.recv()
+
+
+@contextmanager
+def served() -> Iterator[Place]:
+    """Serve a new directory in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder, beside(run_server, folder) as uri:
+        yield Place(uri, Path(folder))

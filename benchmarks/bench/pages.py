@@ -6,10 +6,7 @@ import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 
 def circumstances(*programs: str) -> str:
@@ -17,6 +14,18 @@ def circumstances(*programs: str) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("tilewright", "tiled", *programs))
     python = f"Python {platform.python_version()}"
     return f"{datetime.now(UTC):%Y-%m-%d}: {versions}, {python}, {os.cpu_count()} cores, {platform.system()} {platform.release()}.\n"
+
+
+def machine() -> str:
+    """Describe the machine: processor, cores, memory, system."""
+    told = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name")]
+    model = models[0] if models else platform.processor() or platform.machine()
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return (
+        f"{os.cpu_count()} cores ({model}), {gigabytes:.0f} GB of memory,"
+        f" {platform.system()} {platform.release()}"
+    )
 
 
 def put(path: Path, place: str, text: str) -> None:

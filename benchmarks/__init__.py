@@ -1,0 +1,1 @@
+"""Measurements of Tilewright beside Bluesky's writers; `python -m benchmarks` runs all, each script also runs alone."""
