@@ -47,6 +47,7 @@ def plain_tiled(home):
 def server(tmp_path_factory):
     with plain_tiled(tmp_path_factory.mktemp("tiled")) as address:
         client = from_uri(address, api_key=KEY)
+        open_catalog(client).table()  # it is a stock server: no request is spent on learning that in a test
         yield Server(address, client)
         client.context.close()
 
@@ -136,3 +137,8 @@ class Writer:
 @pytest.fixture
 def write(container):
     return Writer(container)
+
+
+@pytest.fixture
+def make_writer():
+    return Writer

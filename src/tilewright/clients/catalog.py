@@ -13,7 +13,7 @@ from tiled.client.container import Container
 from tiled.queries import Eq, Like, SpecsQuery
 
 from tilewright.clients.filters import metadata_queries, time_queries
-from tilewright.clients.http import children
+from tilewright.clients.http import listing
 from tilewright.clients.layout import primary_first, stream_paths
 from tilewright.errors import InputError, NotFoundError
 
@@ -30,14 +30,17 @@ if TYPE_CHECKING:
             """Let go of it."""
 
 
-_SUMMARY = (
-    "{uid: start.uid, scan_id: start.scan_id, plan_name: start.plan_name, time: start.time, "
-    "stop_time: stop.time, exit_status: stop.exit_status, num_events: stop.num_events || tilewright.rows}"
-)
-"""What is asked of each run for its row in `Catalog.table`, as a JMESPath expression.
-
-A run that was cut off has no stop document; what its writer counted tells its streams and events.
-"""
+_SUMMARY = {
+    "uid": "start.uid",
+    "scan_id": "start.scan_id",
+    "plan_name": "start.plan_name",
+    "time": "start.time",
+    "stop_time": "stop.time",
+    "exit_status": "stop.exit_status",
+    "num_events": "stop.num_events",
+    "rows": "tilewright.rows",
+}
+"""What is asked of each run for its row in `Catalog.table`, and where it stands in the metadata."""
 
 _SHOWN = 5
 """Runs that a message names."""
@@ -123,8 +126,8 @@ class Catalog(Container):
     ) -> pd.DataFrame:
         """Return one row a run, in the order in which they were added.
 
-        The server selects. One request for 300 runs, and one for each run that has no stop document to tell
-        its streams.
+        The server selects. One request, where it is Tilewright's; of a stock Tiled server, one for 300 runs. And
+        one for each run that has no stop document to tell its streams.
 
         Parameters
         ----------
@@ -235,25 +238,27 @@ class Catalog(Container):
         return NotFoundError(f"No {asked} among the {where}.{hint} The latest: {latest}.")
 
     def _summaries(self, limit: int | None) -> Iterator[dict[str, Any]]:
-        """Yield what `_SUMMARY` asks for, and the link of each run's children, oldest first."""
-        runs = self._only_runs()
-        params = {"fields": "metadata", "select_metadata": _SUMMARY, **runs._queries_as_params}  # noqa: SLF001  # a Catalog too
+        """Yield what `_SUMMARY` asks for, the key and the streams of each run, oldest first."""
+        link = self.item["links"]["search"].rstrip("/")
         # The latest come first from the server where only some are wanted.
-        params |= self._sorting_params if limit is None else (self._reversed_sorting_params or {"sort": "-"})
-        items = children(self.context, self.item["links"]["search"], params, limit=limit)
-        for item in items if limit is None else reversed(list(items)):
-            summary = item["attributes"]["metadata"]["selected"]
-            counts = summary["num_events"] if isinstance(summary["num_events"], dict) else None
+        order = self._sorting_params if limit is None else (self._reversed_sorting_params or {"sort": "-"})
+        params = {**self._only_runs()._queries_as_params, **order}  # noqa: SLF001  # a Catalog too
+        items = listing(self.context, link, list(_SUMMARY.values()), params, limit=limit)
+        for key, values in items if limit is None else reversed(list(items)):
+            summary = dict(zip(_SUMMARY, values, strict=True))
+            # A run that was cut off has no stop document; what its writer counted tells its streams and events.
+            counted = summary["num_events"] or summary["rows"]
+            counts = counted if isinstance(counted, dict) else None
             yield {
-                "key": item["id"],
-                "uid": str(summary["uid"] or item["id"]),
+                "key": key,
+                "uid": str(summary["uid"] or key),
                 "scan_id": _number(summary["scan_id"], int),
                 "plan_name": summary["plan_name"],
                 "time": _number(summary["time"], float),
                 "stop_time": _number(summary["stop_time"], float),
                 "exit_status": summary["exit_status"],
                 "num_events": counts,
-                "streams": _streams(self, counts, item["links"]["search"]),
+                "streams": _streams(self, counts, f"{link}/{key}"),
             }
 
 

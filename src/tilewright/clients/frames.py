@@ -42,7 +42,7 @@ def to_frame(table: pa.Table, types: Mapping[str, pa.DataType]) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415  # heavy
 
     columns = {name: _series(name, table[name], types[name]) for name in table.column_names}
-    return pd.DataFrame(columns, columns=table.column_names)
+    return pd.DataFrame(columns, columns=table.column_names, copy=False)  # the columns are nobody else's
 
 
 def last_attempts(seq_num: pd.Series[Any]) -> np.ndarray[Any, Any]:
@@ -56,6 +56,12 @@ def last_attempts(seq_num: pd.Series[Any]) -> np.ndarray[Any, Any]:
 
     A row without seq_num repeats none.
     """
+    import numpy as np  # noqa: PLC0415  # heavy
+
+    values = seq_num.to_numpy()
+    # The usual case, told in a tenth of the time.
+    if values.dtype.kind in "iu" and bool((values[1:] > values[:-1]).all()):
+        return np.arange(len(values))
     kept: np.ndarray[Any, Any] = (~seq_num.duplicated(keep="last") | seq_num.isna()).to_numpy().nonzero()[0]
     return kept
 

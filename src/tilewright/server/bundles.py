@@ -9,28 +9,20 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import anyio
 import ormsgpack
 import pyarrow as pa
-from fastapi import APIRouter, Depends, Request, Security
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from tiled.catalog.adapter import CatalogContainerAdapter
-from tiled.server.authentication import (
-    check_scopes,
-    get_current_access_tags,
-    get_current_principal,
-    get_current_scopes,
-    get_session_state,
-)
-from tiled.server.dependencies import get_entry, get_root_tree
 from tiled.server.schemas import DataSource, PostMetadataRequest
-from tiled.server.settings import Settings, get_settings
 
 from tilewright.delivery.remote import BUNDLE_ROUTE, MSGPACK
+from tilewright.server.access import admit, settings_of
 from tilewright.server.nodes import Nodes
 from tilewright.server.tables import TableAdapter
 from tilewright.tables.wire import ARROW_FILE, FIRST_ROW, checksum
@@ -55,33 +47,12 @@ _tables: WeakKeyDictionary[Any, dict[tuple[int | None, str | None], TableAdapter
 
 
 @router.post(f"/{BUNDLE_ROUTE}/{{path:path}}", include_in_schema=False)
-async def take_bundle(
-    request: Request,
-    path: str,
-    settings: Annotated[Settings, Depends(get_settings)],
-    principal: Annotated[Any, Depends(get_current_principal)],
-    access_tags: Annotated[Any, Depends(get_current_access_tags)],
-    scopes: Annotated[Any, Depends(get_current_scopes)],
-    root_tree: Annotated[Any, Depends(get_root_tree)],
-    session_state: Annotated[Any, Depends(get_session_state)],
-    _: Annotated[Any, Security(check_scopes, scopes=SCOPES)],
-) -> Response:
+async def take_bundle(request: Request, path: str) -> Response:
     """Take the steps in order, up to the first after which the rest makes no sense; answer each of them."""
-    root = await get_entry(
-        path,
-        SCOPES,
-        principal,
-        access_tags,
-        scopes,
-        root_tree,
-        session_state,
-        request.state.metrics,
-        None,
-        None,
-    )
+    root = await admit(request, path, SCOPES)
     if (
         request.app.state.access_policy is not None
-        or settings.reject_undeclared_specs
+        or settings_of(request).reject_undeclared_specs
         or not isinstance(root, CatalogContainerAdapter)
         or root.context.webhook_dispatcher is not None
     ):
