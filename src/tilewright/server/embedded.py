@@ -316,6 +316,7 @@ def _application(config: Any, address: str, undo: ExitStack) -> FastAPI:
     from tiled.server.settings import get_settings  # noqa: PLC0415 (slow)
 
     from tilewright.server.catalog import discard  # noqa: PLC0415 (slow)
+    from tilewright.server.http import WholeBody  # noqa: PLC0415 (slow)
 
     for tree in (specification.tree for specification in config.trees):
         lock = getattr(tree, "lock", None)
@@ -328,6 +329,7 @@ def _application(config: Any, address: str, undo: ExitStack) -> FastAPI:
     app: FastAPI = build_app_from_config(config)
     app.dependency_overrides[get_settings]()
     get_settings.cache_clear()
+    app.add_middleware(WholeBody)
     return app
 
 

@@ -5,6 +5,7 @@ Tiled takes three queries for each file of a data source; here it is one stateme
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -63,7 +64,12 @@ async def update(db: AsyncConnection, into: Insert, node: int, source: DataSourc
 
 async def insert_row(db: AsyncConnection, table: Any, row: dict[str, Any]) -> int:
     """Insert a row; return its id."""
-    return int((await db.execute(table.insert().values(row).returning(table.c.id))).scalar_one())
+    return int((await db.execute(_inserting(table), row)).scalar_one())
+
+
+@cache
+def _inserting(table: Any) -> Any:
+    return table.insert().returning(table.c.id)
 
 
 async def _row(db: AsyncConnection, into: Insert, source: DataSource) -> dict[str, Any]:
