@@ -67,9 +67,16 @@ def plain(value):
     )
 
 
+def gathered(payloads):
+    """Return what is gathered from payloads that follow one another as in a journal: with something in between."""
+    stops = np.cumsum([len(payload) + 8 for payload in payloads])
+    starts = stops - [len(payload) for payload in payloads]
+    return gather(b"".join(bytes(8) + payload for payload in payloads), starts.tolist(), stops.tolist())
+
+
 def check(events):
     payloads = [encode("event", each) for each in events]
-    documents = gather(payloads)
+    documents = gathered(payloads)
     assert rows(documents) == rows(decode(payload) for payload in payloads)
     return documents
 
@@ -181,7 +188,7 @@ def test_many_odd_events_leave_all_to_the_decoder():
 )
 def test_odd_shapes(changes):
     payloads = [encode("event", {**event(number), **changes}) for number in range(LEAST + 3)]
-    documents = gather(payloads)
+    documents = gathered(payloads)
     if all(name == "event" for name, _ in documents):
         assert str(documents) == str([decode(payload) for payload in payloads])
     else:
@@ -192,20 +199,20 @@ def test_a_field_that_one_lacks():
     events = [event(number) for number in range(1, 200)]
     del events[0]["time"]
     payloads = [encode("event", each) for each in events]
-    assert sum(len(doc["seq_num"]) if name == "event_page" else 1 for name, doc in gather(payloads)) == 199
+    assert sum(len(doc["seq_num"]) if name == "event_page" else 1 for name, doc in gathered(payloads)) == 199
 
 
 def test_bytes_that_only_look_like_an_event():
     payloads = [encode("event", event(number)) for number in range(LEAST)]
     payloads[5] = b"\x92\xa5event\xc1"
     with pytest.raises(ValueError, match=r"."):
-        gather(payloads)
+        gathered(payloads)
 
 
 def test_a_record_with_something_behind_it():
     payloads = [encode("event", event(number)) for number in range(1, LEAST * 2)]
     payloads[9] += b"\xc0"
-    assert rows(gather(payloads)) == rows(decode(payload) for payload in payloads)
+    assert rows(gathered(payloads)) == rows(decode(payload) for payload in payloads)
 
 
 def write_journal(path, documents):

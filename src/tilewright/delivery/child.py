@@ -46,6 +46,8 @@ LAST_WORDS_SECONDS = 1.0
 """How long to listen to a child that has ended: what it said last; a fork of this process may keep the pipe open."""
 ORPHAN_SECONDS = 60.0
 """How long the child goes on delivering when the acquiring process is gone."""
+SWITCH_SECONDS = 0.0005
+"""For how long a thread of the child may keep the others waiting: one sends, piece by piece, while another one reads."""
 SHORT_LIFE = 5.0
 """Seconds. A child that ends sooner than this could not work at all."""
 RESTARTS = 3
@@ -277,7 +279,10 @@ def main() -> None:
     login = None if address["login"] is None else tuple(address["login"])
     where = Address(address["api"], tuple(address["root"]), address["headers"], login)
     directory = JournalDirectory(Path(task["journals"]))
-    worker = Worker(directory, at_address(where, task["name"]), lambda state: parent.tell(asdict(state)))
+    sys.setswitchinterval(SWITCH_SECONDS)
+    worker = Worker(
+        directory, at_address(where, task["name"]), lambda state: parent.tell(asdict(state)), read_ahead=True
+    )
     threading.Thread(target=_obey, args=(worker, directory.path), daemon=True).start()
     threading.Thread(target=_notice_orphanhood, args=(worker, parent), daemon=True).start()
     worker.work()

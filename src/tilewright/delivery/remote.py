@@ -135,13 +135,17 @@ class Remote:
         self.http.headers["Authorization"] = f"Apikey {api_key}"
         self.contact.bundles_from = 0.0
 
-    def send_bundle(self, steps: list[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]] | None:
+    def send_bundle(
+        self, steps: list[Callable[[], dict[str, Any]]], meanwhile: Callable[[], None]
+    ) -> list[dict[str, Any]] | None:
         """Have several steps taken in one request; see `delivery.steps`.
 
         Parameters
         ----------
         steps
             Called for what each asks for.
+        meanwhile
+            Called when the request is about to go out.
 
         Returns
         -------
@@ -151,6 +155,7 @@ class Remote:
         if time.monotonic() < self.contact.bundles_from:
             return None
         content = ormsgpack.packb({"steps": [step() for step in steps]})
+        meanwhile()
         try:
             answer = self._send("POST", BUNDLE_ROUTE, (), content=content, headers={"Content-Type": MSGPACK})
             answers = list(ormsgpack.unpackb(answer.content)["answers"])

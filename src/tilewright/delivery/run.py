@@ -13,6 +13,7 @@ from enum import Enum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from tilewright.delivery.ahead import ReadAhead
 from tilewright.delivery.identity import contradiction
 from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 8 << 20
 """How much of the journal is taken at a time; bounds the memory a backlog takes."""
 LATE_SECONDS = 10.0
 """How long a table is waited for to vanish, after a request to delete it whose fate is not known.
@@ -75,10 +76,13 @@ class RunDelivery:
         Its journal.
     remote
         The catalog.
+    read_ahead
+        Whether to read on, in a thread, while requests are under way.
     """
 
-    def __init__(self, reader: JournalReader, remote: Remote) -> None:
+    def __init__(self, reader: JournalReader, remote: Remote, *, read_ahead: bool = False) -> None:
         self.reader = reader
+        self._journal = ReadAhead(reader, CHUNK_BYTES, threaded=read_ahead)
         self.uid = reader.header.run
         self._remote = remote
         self._hints: dict[str, Hints] = {}
@@ -135,9 +139,15 @@ class RunDelivery:
             self._repair(mismatch)
             return Outcome.MORE
 
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
     def _begin(self) -> None:
         """Start from the first document, as if nothing were known of the server."""
-        self.reader.rewind()
+        self._journal.rewind()
+        self._read_to = self.reader.position
+        """Bytes of the journal that the plan knows."""
         self.level_to = 0
         """Bytes of the journal whose documents the server has."""
         self._plan = RunPlan(self._hints)
@@ -198,21 +208,23 @@ class RunDelivery:
         if self._contradicted:
             return Outcome.DONE
         unsent = self._has_unsent_rows()  # the last step failed: send before reading on, or memory would grow
-        start = self.reader.position
-        documents, count = ([], 0) if unsent else self.reader.read_columns(CHUNK_BYTES)
+        part = None if unsent else self._journal.take()
+        documents = [] if part is None else part.documents
         for document in documents:
             self._take(document)
-        self._documents += count
-        if ended and not documents and not unsent and self.reader.give_up_tail():
+        if part is not None:
+            self._documents += part.count
+            self._read_to = part.stop
+        if ended and part is not None and not documents and self.reader.give_up_tail():
             return Outcome.MORE
         if self._plan.uid is None:
             return self._without_start(more=bool(documents), ended=ended)
-        is_all = not unsent and self.reader.position - start < CHUNK_BYTES // 2
+        is_all = part is not None and not self._journal.is_full(part)
         if documents and is_all and self._plan.stop is not None:
             self._finish()  # in the same requests as what came with the stop document
         else:
             self._send()
-        self.level_to = self.reader.position
+        self.level_to = self._read_to
         return self._conclude(more=bool(documents), ended=ended) if is_all else Outcome.MORE
 
     def _without_start(self, *, more: bool, ended: bool) -> Outcome:
@@ -228,7 +240,7 @@ class RunDelivery:
             return Outcome.MORE if ended or self._plan.stop is not None else Outcome.WAITING
         if self._plan.stop is None and not ended:
             return Outcome.WAITING
-        if self._finished_at != self.reader.position:
+        if self._finished_at != self._read_to:
             self._finish()
         return Outcome.DONE
 
@@ -252,7 +264,7 @@ class RunDelivery:
         orders: dict[str, int] = {}
         done = False
         while not (done or self._contradicted):
-            bundle = Bundle(self._remote)
+            bundle = Bundle(self._remote, self._journal.begin)
             orders = self._put_together(bundle)
             if closing:
                 self._close(bundle, orders, interrupted=interrupted)
@@ -384,7 +396,7 @@ class RunDelivery:
                     )
         self._send(closing=True, interrupted=interrupted)
         self._has_notes = bool(self._notes())
-        self._finished_at = self.reader.position
+        self._finished_at = self._read_to
 
     def _close(self, bundle: Bundle, orders: dict[str, int], *, interrupted: bool) -> None:
         """Add to a bundle that all is there.

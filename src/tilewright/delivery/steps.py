@@ -215,10 +215,13 @@ class Bundle:
     ----------
     remote
         Who takes them.
+    meanwhile
+        Called when a request is ready to go out: what can be done while it is under way.
     """
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._remote = remote
+        self._meanwhile = meanwhile
         self._entries: list[_Entry[Any]] = []
 
     def add(
@@ -259,6 +262,7 @@ class Bundle:
     def _send(self, entries: list[_Entry[Any]]) -> bool:
         if (answers := self._ask(entries)) is not None:
             return self._understand(entries, answers)
+        self._meanwhile()
         for entry in entries:
             try:
                 result = entry.step.alone(self._remote)
@@ -273,7 +277,7 @@ class Bundle:
 
     def _ask(self, entries: list[_Entry[Any]]) -> list[dict[str, Any]] | None:
         try:
-            return self._remote.send_bundle([entry.step.body for entry in entries])
+            return self._remote.send_bundle([entry.step.body for entry in entries], self._meanwhile)
         except Exception as error:
             for entry in entries:
                 entry.failed(error)

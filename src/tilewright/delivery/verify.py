@@ -201,7 +201,7 @@ class _Examined(Remote):
         """Look at the catalog that a connection leads to."""
         return cls(**{item.name: getattr(remote, item.name) for item in fields(Remote)})
 
-    def send_bundle(self, steps: list[Callable[[], dict[str, Any]]]) -> None:
+    def send_bundle(self, steps: list[Callable[[], dict[str, Any]]], meanwhile: Callable[[], None]) -> None:
         """Take no steps together: each is looked at by itself."""
 
     def create(self, path: Path, family: str, **described: Any) -> Node:

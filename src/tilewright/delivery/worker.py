@@ -139,6 +139,8 @@ class Worker:
         Whether to deliver also what other processes record now. Otherwise these are left to whoever they told.
     adopt
         Whether to deliver also what was meant for other catalogs.
+    read_ahead
+        Whether to read journals on while requests are under way: in a process that does nothing else.
     """
 
     def __init__(
@@ -149,12 +151,14 @@ class Worker:
         *,
         everything: bool = False,
         adopt: bool = False,
+        read_ahead: bool = False,
     ) -> None:
         self._directory = directory
         self._target = target
         self._report = report
         self._everything = everything
         self._adopt = adopt
+        self._read_ahead = read_ahead
         self._remote: Remote = target.connect()
         self._announcer = Announcer(target.name)
         self._runs: dict[Path, _Run] = {}
@@ -388,7 +392,8 @@ class Worker:
                 return None
             run.claimant = None
             try:
-                run.delivery = RunDelivery(JournalReader(run.path, run.tail), self._remote)
+                reader = JournalReader(run.path, run.tail)
+                run.delivery = RunDelivery(reader, self._remote, read_ahead=self._read_ahead)
             except FileNotFoundError:  # delivered by somebody else, maybe while we took the claim
                 self._let_go(run)
                 self._forget(run)
@@ -440,7 +445,7 @@ class Worker:
 
     def _let_go(self, run: _Run) -> None:
         if run.delivery is not None:
-            run.delivery.reader.close()
+            run.delivery.close()
         if run.claim is not None:
             run.claim.release()
         run.delivery = run.claim = None

@@ -52,27 +52,37 @@ _Group: TypeAlias = "tuple[NDArray[np.int64], dict[str, Any]]"
 """Events of one stream: which of the records they are, and the page they make."""
 
 
-def gather(payloads: Sequence[bytes]) -> list[Document]:
+def gather(block: bytes, starts: Sequence[int], stops: Sequence[int]) -> list[Document]:
     """Return what the payloads of several events say, as event pages as far as they are alike.
 
     The events of a stream keep their order; those of different streams may not.
+
+    Parameters
+    ----------
+    block
+        The payloads are in it.
+    starts, stops
+        Where each begins and ends.
 
     Raises
     ------
     ValueError
         If one of them cannot be decoded.
     """
-    if len(payloads) < LEAST:
-        return [decode(payload) for payload in payloads]
-    lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
-    ends = np.cumsum(lengths)
-    buffer = b"".join((*payloads, bytes(2 * _WORD)))  # so that a word can be read behind the last one
+
+    def decoded(row: int) -> Document:
+        return decode(block[starts[row] : stops[row]])
+
+    if len(starts) < LEAST:
+        return [decoded(row) for row in range(len(starts))]
+    begins, ends = np.array(starts, np.int64), np.array(stops, np.int64)
+    buffer = block + bytes(2 * _WORD)  # so that a word can be read behind the last one
     groups: dict[str, _Group] = {}
-    left = np.arange(len(payloads))
+    left = np.arange(len(starts))
     odd: list[NDArray[np.int64]] = []
-    while len(left) and len(groups) < MOST_GROUPS and len(odd) <= MOST_ODD * len(payloads):
-        cursors = _Cursors(buffer, (ends - lengths)[left])
-        page = _page(cursors, decode(payloads[int(left[0])])[1])
+    while len(left) and len(groups) < MOST_GROUPS and len(odd) <= MOST_ODD * len(starts):
+        cursors = _Cursors(buffer, begins[left])
+        page = _page(cursors, decoded(int(left[0]))[1])
         fits = cursors.sound & (cursors.at == ends[left])
         if page is None or fits.sum() < LEAST or not fits[0] or page["descriptor"] in groups:
             odd.append(left[:1])
@@ -81,9 +91,9 @@ def gather(payloads: Sequence[bytes]) -> list[Document]:
             groups[page["descriptor"]] = left[fits], _rows(page, np.flatnonzero(fits))
             left = left[~fits]
     strangers = np.sort(np.concatenate([left, *odd]))
-    if len(strangers) > MOST_ODD * len(payloads):
-        return [decode(payload) for payload in payloads]
-    return _in_order(groups.values(), [(int(row), decode(payloads[int(row)])) for row in strangers])
+    if len(strangers) > MOST_ODD * len(starts):
+        return [decoded(row) for row in range(len(starts))]
+    return _in_order(groups.values(), [(int(row), decoded(int(row))) for row in strangers])
 
 
 class _Cursors:

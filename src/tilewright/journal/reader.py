@@ -46,6 +46,17 @@ UNKNOWN = "unknown: the header is damaged"
 
 
 @dataclass(slots=True)
+class _Events:
+    """Payloads of events that follow one another."""
+
+    block: bytes
+    starts: list[int] = field(default_factory=list)
+    stops: list[int] = field(default_factory=list)
+    end: int = 0
+    """Offset in the journal at which the last one ends."""
+
+
+@dataclass(slots=True)
 class JournalReader:
     """Reads the documents of one journal, from the start, also while it is being written.
 
@@ -119,9 +130,15 @@ class JournalReader:
 
     def payloads(self, max_bytes: int) -> Iterator[bytes]:
         """Yield the payloads of the records in the next `max_bytes` (at least one record, if there is one)."""
+        for block, start, stop in self._spans(max_bytes):
+            yield block[start:stop]
+
+    def _spans(self, max_bytes: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yield the same, as bytes and where in them each payload begins and ends: copies would cost more than all else."""
         yield from self._take_pending()
         start, offset = self.position, 0
         block = self._bytes(start, max_bytes)
+        view = memoryview(block)
         while offset + RECORD.size <= len(block):
             length, checksum = RECORD.unpack_from(block, offset)
             stop = offset + RECORD.size + length
@@ -135,16 +152,17 @@ class JournalReader:
                     self._skip(start)  # its length may be damaged, and much to have in memory
                     break
                 block = self._bytes(start, stop)
-            payload = block[offset + RECORD.size : stop]
-            if zlib.crc32(payload, self.seed) != checksum:
+                view = memoryview(block)
+            begin = offset + RECORD.size
+            if zlib.crc32(view[begin:stop], self.seed) != checksum:
                 self._skip(start + offset)
                 break
             offset = stop
             self.position = start + offset
-            yield payload
+            yield block, begin, stop
         yield from self._take_pending()
         if self.position == start and self._look_again():
-            yield from self.payloads(max_bytes)
+            yield from self._spans(max_bytes)
 
     def read(self, max_bytes: int = 4 << 20) -> list[Document]:
         """Return the documents in the next `max_bytes`; an empty list if nothing whole is left."""
@@ -166,31 +184,33 @@ class JournalReader:
         count = 0
         while not documents:
             before = self.position
-            events: list[bytes] = []
-            for payload in self.payloads(max_bytes):
+            events = _Events(b"")
+            for block, start, stop in self._spans(max_bytes):
                 count += 1
-                if payload.startswith(EVENT):
-                    events.append(payload)
+                is_event = block.startswith(EVENT, start)
+                if events.starts and not (is_event and block is events.block):
+                    documents += self._gathered(events)
+                    events = _Events(block)
+                if not is_event:
+                    documents += self._decoded(block[start:stop], self.position)
                     continue
-                documents += self._gathered(events, self.position - len(payload) - RECORD.size)
-                documents += self._decoded(payload, self.position)
-            documents += self._gathered(events, self.position)
+                events.block = block
+                events.starts.append(start)
+                events.stops.append(stop)
+                events.end = self.position
+            documents += self._gathered(events)
             if self.position == before:
                 break
         return documents, count
 
-    def _gathered(self, events: list[bytes], stop: int) -> list[Document]:
-        """Return events that end at an offset, and empty the list."""
+    def _gathered(self, events: _Events) -> list[Document]:
         try:
-            documents = gather(events)
+            return gather(events.block, events.starts, events.stops)
         except ValueError:
-            start = stop - sum(len(event) + RECORD.size for event in events)
-            documents = []
-            for event in events:
-                start += len(event) + RECORD.size
-                documents += self._decoded(event, start)
-        events.clear()
-        return documents
+            documents: list[Document] = []
+            for start, stop in zip(events.starts, events.stops, strict=True):
+                documents += self._decoded(events.block[start:stop], events.end - events.stops[-1] + stop)
+            return documents
 
     def _decoded(self, payload: bytes, stop: int) -> list[Document]:
         """Return the document of a record that ends at an offset; none, and the damage is noted, if it says nothing."""
@@ -236,10 +256,10 @@ class JournalReader:
             return 0
         return rest
 
-    def _take_pending(self) -> Iterator[bytes]:
+    def _take_pending(self) -> Iterator[tuple[bytes, int, int]]:
         payload, self._pending = self._pending, None
         if payload is not None:
-            yield payload
+            yield payload, 0, len(payload)
 
     def _skip(self, start: int, to: int | None = None) -> bool:
         """Move to the next whole record, and note why; if there is none, to the offset `to`; say whether it moved.

@@ -63,6 +63,8 @@ class TableStorage(EmbeddedSQLStorage):
     to either. So whoever may write waits for its turn; a reader waits only in SQLite.
     """
 
+    rows: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """How many rows tables have, by their `_dataset_id`, as far as it is known; to be used in a `turn`."""
     _writing: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_MOST_COUNTS = 10_000
+"""Of how many tables it is remembered how many rows they have."""
+
+
 class TableAdapter(SQLAdapter):
     """One table. Differs from Tiled's adapter in what reading gives.
 
@@ -113,7 +117,13 @@ class TableAdapter(SQLAdapter):
         """Return one column, in the order in which its rows were appended."""
         return self._rows([name]).column(0)
 
+    def write_partition(self, partition: int, data: Any) -> None:
+        """Replace the rows of a partition."""
+        self._forget_count()
+        super().write_partition(partition, data)
+
     def _append(self, partition: int, rows: pa.Table) -> None:
+        self._forget_count()
         try:
             super().append_partition(partition, rows)
         except DatabaseError:
@@ -125,12 +135,21 @@ class TableAdapter(SQLAdapter):
     def _append_from(self, first_row: int, partition: int, rows: pa.Table) -> None:
         """Append in the turn in which the rows were counted: nobody appends in between."""
         with self.storage.turn():
-            there = self._count()
+            counts = self.storage.rows
+            there = counts[self.dataset_id] if self.dataset_id in counts else self._count()
             if there < first_row:
                 raise ValueError(f"the table has {there} rows, and row {first_row} was to follow them")
             missing = rows.slice(there - first_row)
             if missing.num_rows:
                 self._append(partition, missing)
+            while len(counts) >= _MOST_COUNTS:
+                del counts[next(iter(counts))]
+            counts[self.dataset_id] = there + missing.num_rows
+
+    def _forget_count(self) -> None:
+        if isinstance(self.storage, TableStorage):
+            with self.storage.turn():
+                self.storage.rows.pop(self.dataset_id, None)
 
     def _count(self) -> int:
         query = f'SELECT COUNT(*) FROM "{self.table_name}" WHERE _dataset_id = {int(self.dataset_id)}'  # noqa: S608 (a name Tiled checked)
