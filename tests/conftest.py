@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tilewright import open_catalog, serve
+from tilewright.delivery import Remote
 
 pytest_plugins = ["pytester", "tilewright.testing.leaks"]
 
@@ -73,6 +74,12 @@ def _dask_in_this_thread():
     """Have dask compute without a pool of threads that would outlive the tests."""
     with dask.config.set(scheduler="synchronous"):
         yield
+
+
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Have each step of a delivery asked for by itself, as of a stock server."""
+    monkeypatch.setattr(Remote, "send_bundle", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

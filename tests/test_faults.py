@@ -26,6 +26,7 @@ from tilewright.testing.proxy import FaultyProxy
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 APPEND = {"method": "PATCH", "route": "table/partition"}
+BUNDLE = {"method": "POST", "route": "tilewright/bundle"}
 SILENCE_SECONDS = 0.6
 """After which the delivery takes the server for gone, in these tests."""
 ALLOWED_CALL = 0.5
@@ -105,11 +106,20 @@ def write(writer, documents):
     return longest
 
 
+@pytest.fixture
+def stock(proxy):
+    """Have the proxy hide what a stock server of Tiled's does not have."""
+    proxy.inject(Answer(404), route="tilewright", times=None)
+
+
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_each_row_once(writer, proxy, assert_there_once, fault):
-    """The fault hits the second append, in mid-run."""
+@pytest.mark.parametrize("where", [BUNDLE, APPEND], ids=["ours", "stock"])
+def test_each_row_once(writer, proxy, assert_there_once, fault, where, request):
+    """The fault hits the second request with rows, in mid-run."""
+    if where is APPEND:
+        request.getfixturevalue("stock")
     documents = simple_run(events=60)
-    hit = proxy.inject(fault, **APPEND, nth=2)
+    hit = proxy.inject(fault, **where, nth=2)
     longest = write(writer, documents[:30])
     assert writer.flush(20)
     longest = max(longest, write(writer, documents[30:]))
@@ -126,6 +136,7 @@ def test_each_row_once(writer, proxy, assert_there_once, fault):
     [Answer(500, committed=True), Late(0.5)],
     ids=["done and answered 500", "done late"],
 )
+@pytest.mark.usefixtures("stock")
 def test_every_kind_of_request(writer, proxy, assert_there_once, fault):
     """Nodes being made, rows, their count, the report, the end of live streams: the first of each."""
     documents = simple_run(events=20)
@@ -206,14 +217,16 @@ def test_a_server_that_asks_for_patience_is_left_alone(writer, proxy, assert_the
     assert second.time - first.time >= 1
 
 
-def test_two_appends_of_unknown_fate(writer, proxy, assert_there_once):
+@pytest.mark.parametrize("where", [BUNDLE, APPEND], ids=["ours", "stock"])
+def test_two_appends_of_unknown_fate(writer, proxy, assert_there_once, where, request):
     """The second one while the first is still on its way."""
+    if where is APPEND:
+        request.getfixturevalue("stock")
     documents = simple_run(events=60)
-    proxy.inject(Late(1.5), **APPEND)
-    proxy.inject(Late(0.7), **APPEND)
-    proxy.inject(Withhold(), **APPEND)
+    hits = [proxy.inject(fault, **where) for fault in (Late(1.5), Late(0.7), Withhold())]
     write(writer, documents)
     assert writer.flush(30)
+    assert [hit.hits for hit in hits] == [1] * 3
     assert_there_once(proxy, documents)
 
 

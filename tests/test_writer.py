@@ -412,6 +412,7 @@ def test_a_run_that_the_server_refuses_holds_up_no_other(catalog, tmp_path):
     assert len(list(tmp_path.glob("*.twj"))) == 1
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_trouble_with_one_run_holds_up_no_other(catalog, tmp_path, monkeypatch):
     """A server that answers 500 to the rows of one run, for as long as it likes."""
     bad, fine = simple_run(events=3, scan_id=1), simple_run(events=3, scan_id=2)

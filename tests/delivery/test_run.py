@@ -52,7 +52,7 @@ class Watched(Remote):
 @pytest.fixture
 def watched(remote):
     fields = {field.name: getattr(remote, field.name) for field in dataclasses.fields(Remote)}
-    return Watched(**fields)
+    return Watched(**fields).without_bundles()
 
 
 class Journal:

@@ -284,6 +284,7 @@ def test_a_large_journal_tells_how_it_gets_on(work, directory, catalog, monkeypa
     assert compare_runs(documents, catalog.__getitem__) == []
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_of_many_journals_that_do_not_get_on_few_are_kept_open(work, directory, catalog, monkeypatch):
     """A server that answers 500 to everything must not cost all the files that a process may open."""
     monkeypatch.setattr(worker_module, "MOST_STUCK", 2)

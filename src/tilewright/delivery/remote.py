@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -134,6 +134,11 @@ class Remote:
         """Use another key from now on."""
         self.http.headers["Authorization"] = f"Apikey {api_key}"
         self.contact.bundles_from = 0.0
+
+    def without_bundles(self) -> Self:
+        """Ask for each step by itself from now on: it is known then which one fails, and of what."""
+        self.contact.bundles_from = math.inf
+        return self
 
     def send_bundle(
         self, steps: list[Callable[[], dict[str, Any]]], meanwhile: Callable[[], None]

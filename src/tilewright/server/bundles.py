@@ -42,8 +42,11 @@ _MOST_TABLES = 256
 """How many tables' adapters are kept for the next request."""
 
 router = APIRouter()
-_tables: WeakKeyDictionary[Any, dict[tuple[int | None, str | None], TableAdapter]] = WeakKeyDictionary()
-"""By catalog, the adapters of the tables that rows were added to last, by the ids of data source and structure."""
+_tables: WeakKeyDictionary[Any, dict[tuple[Any, ...], TableAdapter]] = WeakKeyDictionary()
+"""By catalog, the adapters of the tables that rows were added to last.
+
+By where their rows are in the storage: the catalog gives the id of a node that was deleted to another one.
+"""
 
 
 @router.post(f"/{BUNDLE_ROUTE}/{{path:path}}", include_in_schema=False)
@@ -129,7 +132,8 @@ class _Bundle:
     async def _table(self, node: Node) -> TableAdapter:
         """Return the adapter that reads and writes a table's rows."""
         known = _tables.setdefault(self._context, {})
-        key = (node.source_id, node.structure_id)
+        parameters = node.parameters or {}
+        key = (node.source_id, parameters.get("table_name"), parameters.get("dataset_id"))
         if key not in known:
             if node.source is None:
                 adapter = await self._nodes.adapter(node).get_adapter()

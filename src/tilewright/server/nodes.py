@@ -54,7 +54,8 @@ class Node:
     specs: list[dict[str, Any]]
     source_id: int | None = None
     """Of its data source."""
-    structure_id: str | None = None
+    parameters: dict[str, Any] | None = None
+    """Of its data source: those of a table tell where its rows are."""
     source: DataSource | None = None
     """Its data source, if it has been made just now."""
 
@@ -188,8 +189,8 @@ class Nodes:
             source = await self._with_storage(source, path)
         elif source.mimetype not in self._context.adapters_by_mimetype:
             raise HTTPException(_UNKNOWN_TYPE, f"The server has no adapter to read {source.mimetype!r}.")
-        structure_id = await sources.insert(db, self._root.insert, node_id, source)
-        return replace(node, source_id=source.id, structure_id=structure_id, source=source)
+        await sources.insert(db, self._root.insert, node_id, source)
+        return replace(node, source_id=source.id, parameters=source.parameters, source=source)
 
     async def _with_storage(self, source: DataSource, path: Path) -> DataSource:
         """Return a data source with a place for its data."""
@@ -238,7 +239,7 @@ def _query(depth: int) -> Select[Any]:
     joined = joined.outerjoin(source, source.c.node_id == node.c.id)
     columns = (
         *(node.c.id, node.c.parent, node.c.key, node.c.structure_family, node.c.metadata, node.c.specs),
-        *(source.c.id.label("source_id"), source.c.structure_id),
+        *(source.c.id.label("source_id"), source.c.parameters),
     )
     keys = [each.c.key == bindparam(f"key_{number}") for number, each in enumerate(way)]
     return select(*columns).select_from(joined).where(way[0].c.parent == bindparam("root"), *keys)

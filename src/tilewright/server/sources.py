@@ -38,13 +38,11 @@ def as_json(source: DataSource) -> dict[str, Any]:
     return structure
 
 
-async def insert(db: AsyncConnection, into: Insert, node: int, source: DataSource) -> str | None:
-    """Add a node's data source, which gets its `id`; return that of its structure."""
-    row = await _row(db, into, source)
-    source.id = await insert_row(db, _SOURCES, {"node_id": node, **row})
+async def insert(db: AsyncConnection, into: Insert, node: int, source: DataSource) -> None:
+    """Add a node's data source, which gets its `id`."""
+    row = {"node_id": node, **await _row(db, into, source)}
+    source.id = await insert_row(db, _SOURCES, row)
     await _add_files(db, into, source.id, source.assets)
-    structure_id: str | None = row["structure_id"]
-    return structure_id
 
 
 async def update(db: AsyncConnection, into: Insert, node: int, source: DataSource) -> None:

@@ -135,7 +135,7 @@ def _journal_folder(directory: Path | None, given: str | os.PathLike[str] | None
 
 def _check_server(where: Target, detectors: Sequence[Path]) -> list[Check]:
     """Ask the server, one question after the other; what depends on an answer that did not come is not checked."""
-    with closing(where.connect()) as remote:
+    with closing(where.connect().without_bundles()) as remote:
         visit = Visit.of(remote)
         first, server = reach(visit)
         if server is None:
