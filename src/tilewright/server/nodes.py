@@ -88,7 +88,7 @@ class Nodes:
         return self._found[path]
 
     async def create(self, wanted: Sequence[tuple[Path, PostMetadataRequest]]) -> list[Node | None]:
-        """Make nodes, each after the one it lies in, up to the first one that is there already.
+        """Make nodes, each after the one it lies in, up to the first one that is there already or cannot be made.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class Nodes:
         Raises
         ------
         HTTPException
-            If the node that one is to lie in is not there, or there is no adapter or storage for its data.
+            If the first one cannot be made: what it is to lie in is not there, or nothing to read or hold its data.
         """
         for _ in range(_TRIES):
             try:
@@ -156,41 +156,61 @@ class Nodes:
         return Node(*found)
 
     async def _create(self, wanted: Sequence[tuple[Path, PostMetadataRequest]]) -> list[Node | None]:
+        """Make nodes up to one that is there, or that cannot be made; if that is the first one, say why not."""
         ids: dict[Path, int] = {(): self._root.node.id}
         made: list[Node | None] = []
         async with self._context.engine.begin() as db:
             for path, request in wanted:
                 above = path[:-1]
-                if above not in ids:
-                    ids[above] = (self._found.get(above) or await self._find(db, above)).id
-                is_new = any(node is not None and node.id == ids[above] for node in made)
-                if not is_new and await _has_child(db, ids[above], path[-1]):
-                    return [*made, None]
-                node = await self._make(db, ids[above], path, request)
+                try:
+                    if above not in ids:
+                        ids[above] = (self._found.get(above) or await self._find(db, above)).id
+                    is_new = any(node is not None and node.id == ids[above] for node in made)
+                    if not is_new and await _has_child(db, ids[above], path[-1]):
+                        return [*made, None]
+                    source = await self._prepared(request, path)
+                except Exception:
+                    if not made:
+                        raise
+                    return made  # the next try has this one first
+                node = await self._insert(db, ids[above], path[-1], request, source)
                 ids[path] = node.id
                 made.append(node)
         return made
 
-    async def _make(self, db: AsyncConnection, parent: int, path: Path, request: PostMetadataRequest) -> Node:
+    async def _insert(
+        self,
+        db: AsyncConnection,
+        parent: int,
+        key: str,
+        request: PostMetadataRequest,
+        source: DataSource | None,
+    ) -> Node:
         specs = [spec.model_dump() for spec in request.specs]
         row = {
             "parent": parent,
-            "key": path[-1],
+            "key": key,
             "structure_family": request.structure_family,
             "metadata": request.metadata,
             "specs": specs,
         }
         node_id = await sources.insert_row(db, _NODES, row)
-        node = Node(node_id, parent, path[-1], request.structure_family, request.metadata, specs)
-        if not request.data_sources:
+        node = Node(node_id, parent, key, request.structure_family, request.metadata, specs)
+        if source is None:
             return node
-        (source,) = request.data_sources
-        if source.management != Management.external:
-            source = await self._with_storage(source, path)
-        elif source.mimetype not in self._context.adapters_by_mimetype:
-            raise HTTPException(_UNKNOWN_TYPE, f"The server has no adapter to read {source.mimetype!r}.")
         await sources.insert(db, self._root.insert, node_id, source)
         return replace(node, source_id=source.id, parameters=source.parameters, source=source)
+
+    async def _prepared(self, request: PostMetadataRequest, path: Path) -> DataSource | None:
+        """Return a new node's data source, with a place for its data unless these are files of somebody else."""
+        if not request.data_sources:
+            return None
+        (source,) = request.data_sources
+        if source.management != Management.external:
+            return await self._with_storage(source, path)
+        if source.mimetype not in self._context.adapters_by_mimetype:
+            raise HTTPException(_UNKNOWN_TYPE, f"The server has no adapter to read {source.mimetype!r}.")
+        return source
 
     async def _with_storage(self, source: DataSource, path: Path) -> DataSource:
         """Return a data source with a place for its data."""
