@@ -58,7 +58,11 @@ def test_a_run_that_is_over_takes_nine_of_a_stock_server(counted):
 
 def test_a_live_run_takes_one_request_whenever_something_has_come(counted):
     documents = simple_run(events=30)
-    assert [len(counted.give(*part)) for part in (documents[:12], documents[12:22], documents[22:])] == [1, 1, 1]
+    assert [len(counted.give(*part)) for part in (documents[:12], documents[12:22], documents[22:])] == [
+        1,
+        1,
+        1,
+    ]
     assert counted.give(ended=True) == []
 
 
