@@ -33,10 +33,10 @@ MOST_ODD = 0.02
 _WORD = 8
 _NUMBERS = ("seq_num", "time")
 _PARTS = ("data", "timestamps")
-_NIL, _FALSE, _TRUE, _FLOAT, _NEGATIVE = 0xC0, 0xC2, 0xC3, 0xCB, 0xE0
-_SMALL = 0x7F
+_NIL, _FALSE, _TRUE, FLOAT, _NEGATIVE = 0xC0, 0xC2, 0xC3, 0xCB, 0xE0
+SMALL = 0x7F
 """MessagePack's markers up to this are the number itself; from `_NEGATIVE` on, it less 256."""
-_INTEGERS = {
+INTEGERS = {
     0xCC: "u1",
     0xCD: ">u2",
     0xCE: ">u4",
@@ -138,7 +138,7 @@ class _Cursors:
         As float64, int64 or bool if all are that, else as Python's own.
         """
         markers = self._bytes[self.at]
-        kinds = np.where(markers <= _SMALL, 0, np.where(markers >= _NEGATIVE, _NEGATIVE, markers))
+        kinds = np.where(markers <= SMALL, 0, np.where(markers >= _NEGATIVE, _NEGATIVE, markers))
         found = np.flatnonzero(np.bincount(kinds, minlength=256))
         if len(found) == 1:
             return self._of_kind(int(found[0]), slice(None))
@@ -152,12 +152,12 @@ class _Cursors:
     def _of_kind(self, kind: int, rows: Any) -> NDArray[Any]:
         """Return the values after a marker, and move on by both."""
         at = self.at[rows]
-        if kind == _FLOAT:
+        if kind == FLOAT:
             values: NDArray[Any] = self._view(">f8")[at + 1].astype(np.float64)
             self._move(1 + _WORD, rows)
-        elif kind in _INTEGERS:
-            values = self._view(_INTEGERS[kind])[at + 1].astype(np.int64)
-            self._move(1 + np.dtype(_INTEGERS[kind]).itemsize, rows)
+        elif kind in INTEGERS:
+            values = self._view(INTEGERS[kind])[at + 1].astype(np.int64)
+            self._move(1 + np.dtype(INTEGERS[kind]).itemsize, rows)
         else:
             first = self._bytes[at]
             if kind in (0, _NEGATIVE):

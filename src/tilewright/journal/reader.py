@@ -15,6 +15,7 @@ from tilewright.errors import InputError
 from tilewright.journal.columns import EVENT, gather
 from tilewright.journal.encoding import decode
 from tilewright.journal.names import parse
+from tilewright.journal.pages import PAGE, page
 from tilewright.journal.records import (
     FIXED,
     MAGIC,
@@ -29,7 +30,7 @@ from tilewright.journal.records import (
 from tilewright.journal.salvage import checksum_of, is_torn, search, stop_by_length, stop_of_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Self
 
@@ -192,7 +193,8 @@ class JournalReader:
                     documents += self._gathered(events)
                     events = _Events(block)
                 if not is_event:
-                    documents += self._decoded(block[start:stop], self.position)
+                    by = page if block.startswith(PAGE, start) else decode
+                    documents += self._decoded(block[start:stop], self.position, by)
                     continue
                 events.block = block
                 events.starts.append(start)
@@ -212,10 +214,10 @@ class JournalReader:
                 documents += self._decoded(events.block[start:stop], events.end - events.stops[-1] + stop)
             return documents
 
-    def _decoded(self, payload: bytes, stop: int) -> list[Document]:
+    def _decoded(self, payload: bytes, stop: int, by: Callable[[bytes], Document] = decode) -> list[Document]:
         """Return the document of a record that ends at an offset; none, and the damage is noted, if it says nothing."""
         try:
-            return [decode(payload)]
+            return [by(payload)]
         except ValueError as error:
             self.damage.append(Damage(stop - len(payload), stop, f"cannot be decoded: {error}"))
             return []
