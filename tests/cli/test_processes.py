@@ -131,7 +131,7 @@ def test_serve_takes_a_directory_or_a_configuration(cli, tmp_path):
 
 
 def test_replay_interrupted_and_repeated(cli, write, tmp_path, catalog, address):
-    runs = [simple_run(scan_id=number, events=3) for number in range(1, 13)]
+    runs = [simple_run(scan_id=number, events=3) for number in range(1, 61)]
     documents = [document for run in runs for document in run]
     path = write(documents)
     with running("replay", path, "--catalog", address, cwd=tmp_path) as process:
