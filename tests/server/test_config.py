@@ -14,6 +14,7 @@ import yaml
 
 from tilewright.errors import InputError, SetupError
 from tilewright.server import serve, serve_config
+from tilewright.server.catalog import REPLAYED_SECONDS, catalog_tree, discard
 from tilewright.server.embedded import local_configuration
 
 LOCAL = Path(__file__).parents[2] / "server_config" / "local.yml"
@@ -182,3 +183,13 @@ def test_importing_is_quick():
     assert not {"tiled", "uvicorn", "fastapi", "pandas", "numpy", "pyarrow", "sqlalchemy"} & set(
         eval(done.stdout)
     )
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, REPLAYED_SECONDS), ({"data_ttl": 7}, 7)])
+def test_what_subscribers_missed_is_not_kept_for_long(tmp_path, given, seconds):
+    """The content of each request lies in memory for that time."""
+    tree = catalog_tree(
+        tmp_path / "catalog.db", init_if_not_exists=True, cache_config={"uri": "memory", **given}
+    )
+    assert tree.context.cache_config["data_ttl"] == seconds
+    discard(tree)

@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
+REPLAYED_SECONDS = 120
+"""For how long a live subscriber that comes late gets what was sent before.
+
+Tiled keeps the content of each request in memory for this time, by itself for an hour: gigabytes, at full speed.
+"""
+
+
 def catalog_tree(
     uri: str | Path,
     *,
@@ -60,7 +67,7 @@ def catalog_tree(
     - Tables that clients send are read without loss: see `tilewright.server.serialization`.
     - A new catalog is initialised in this process (Tiled starts another, which takes seconds), and the directories
       of catalog and storage are made.
-    - `cache_config` needs only what differs from Tiled's defaults: `{uri: memory}`.
+    - `cache_config` needs only what differs from Tiled's defaults: `{uri: memory}`; `data_ttl` is `REPLAYED_SECONDS`.
     - It takes several steps of a delivery in one request: see `tilewright.server.bundles`.
     - The catalog, if it is a file, is locked until the server stops. The lock is the tree's attribute `lock`.
 
@@ -177,7 +184,10 @@ def _adapters() -> dict[str, Any]:
 def _streaming_cache(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
     from tiled.config import StreamingCacheConfig  # noqa: PLC0415 (imports `tiled.catalog`, which imports us)
 
-    return None if config is None else StreamingCacheConfig(**config).model_dump()
+    if config is None:
+        return None
+    whole: dict[str, Any] = StreamingCacheConfig(**{"data_ttl": REPLAYED_SECONDS, **config}).model_dump()
+    return whole
 
 
 async def _prepare(uri: str, *, create: bool) -> None:
