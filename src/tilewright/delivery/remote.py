@@ -37,7 +37,10 @@ CONNECT_SECONDS = 5.0
 SHORTEST_KEY = 4
 """Characters. A shorter one would be found in words, and is no secret."""
 WITHOUT_BUNDLES = 60.0
-"""Seconds for which steps go by themselves after one of them has failed in a bundle: it may be the bundle's fault."""
+"""Seconds for which steps go by themselves after a bundle was refused, or one of them has failed in it.
+
+It may be the bundle's fault; and what refuses it may be a proxy before a server that is just starting.
+"""
 LONGEST_WAIT = 300.0
 """Seconds. A server that asks for a longer pause (`Retry-After`) is asked again after this."""
 BUNDLE_ROUTE = "tilewright/bundle"
@@ -170,7 +173,7 @@ class Remote:
             FinalError,
             KeyRefusedError,
         ):  # a stock server, or one that has more to ask than this route does
-            self.contact.bundles_from = math.inf
+            self.contact.bundles_from = time.monotonic() + WITHOUT_BUNDLES
             return None
         if answers and httpx.codes.is_server_error(answers[-1].get("status", 0)):
             self.contact.bundles_from = time.monotonic() + WITHOUT_BUNDLES
