@@ -251,10 +251,10 @@ class RemoteArray:
 
     def bring_up(self, bundle: Bundle, array: ExternalArray, access_tags: list[str] | None) -> None:
         """Register the array, or send what has changed; safe to repeat."""
-        if not self.lacks(array):
-            return
         source, assets = array.data_source(), array.assets
         count = len(assets)
+        if self.failed is not None or (source == self.registered and count == self.assets):
+            return
 
         def told() -> None:
             self.registered, self.assets = source, count
@@ -274,12 +274,6 @@ class RemoteArray:
             bundle.add(step, created, self._refused)
         else:
             bundle.add(Update(self.path, body | {"id": self.source_id}), lambda _: told(), self._refused)
-
-    def lacks(self, array: ExternalArray) -> bool:
-        """Say whether the server has to be told of something."""
-        if self.failed is not None:
-            return False
-        return array.data_source() != self.registered or len(array.assets) != self.assets
 
     def _refused(self, error: Exception) -> bool:
         """Give the array up if the server refuses it for good: the run goes on without."""

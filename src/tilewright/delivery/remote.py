@@ -169,10 +169,8 @@ class Remote:
             answers = list(ormsgpack.unpackb(answer.content)["answers"])
         except (ormsgpack.MsgpackDecodeError, KeyError, TypeError) as error:
             raise FateUnknownError(f"the answer to a bundle cannot be read: {error}") from error
-        except (
-            FinalError,
-            KeyRefusedError,
-        ):  # a stock server, or one that has more to ask than this route does
+        except (FinalError, KeyRefusedError):
+            # A stock server, or one that has more to ask than this route does.
             self.contact.bundles_from = time.monotonic() + WITHOUT_BUNDLES
             return None
         if answers and httpx.codes.is_server_error(answers[-1].get("status", 0)):
@@ -205,12 +203,22 @@ class Remote:
                 self._send("POST", "register" if external else "metadata", path[:-1], body=body)
             )
         except ConflictError:
-            if (node := self.get(path)) is None:  # deleted in between: the next try creates it
-                raise TransientError(f"{self._label(path)} appeared and disappeared again") from None
-            return node
+            return self.adopt(path)
         sources = answer.get("data_sources") or [None]
         structure = None if data_source is None else data_source["structure"]
         return Node(metadata, structure, sources[0], created=True)
+
+    def adopt(self, path: Path) -> Node:
+        """Return a node that was to be created, and was there already.
+
+        Raises
+        ------
+        TransientError
+            If it has been deleted in between: the next try creates it.
+        """
+        if (node := self.get(path)) is None:
+            raise TransientError(f"{self._label(path)} appeared and disappeared again")
+        return node
 
     def get(self, path: Path) -> Node | None:
         """Return a node, or None if there is none."""

@@ -268,9 +268,8 @@ class RunDelivery:
             orders = self._put_together(bundle)
             if closing:
                 self._close(bundle, orders, interrupted=interrupted)
-            done = (
-                bundle.send()
-            )  # if not, a node was there already, or an array was refused: the rest depends on it
+            # If not, a node was there already, or an array was refused: the rest depends on it.
+            done = bundle.send()
             self._note_refusals()
         for key, order in orders.items():
             self._streams[key].order = order

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from tilewright.delivery.remote import FateUnknownError, Node, refusal
-from tilewright.errors import TransientError
 from tilewright.tables.wire import checksum, encode_rows
 
 if TYPE_CHECKING:
@@ -103,9 +102,7 @@ class Create(_Body):
         if answer["created"]:
             structure = None if self.data_source is None else self.data_source["structure"]
             return Node(self.metadata, structure, answer["data_source"], created=True)
-        if (node := remote.get(self.path)) is None:  # deleted in between: the next try creates it
-            raise TransientError(f"{'/'.join(self.path)} appeared and disappeared again")
-        return node
+        return remote.adopt(self.path)
 
     def holds(self, result: Node) -> bool:
         """Only if it is new is it as asked for."""

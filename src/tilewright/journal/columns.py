@@ -31,8 +31,8 @@ MOST_GROUPS = 8
 MOST_ODD = 0.02
 """If more of the events are of no group, all are left to the decoder."""
 _WORD = 8
-_NUMBERS = ("seq_num", "time")
-_PARTS = ("data", "timestamps")
+NUMBERS = ("seq_num", "time")
+PARTS = ("data", "timestamps")
 _NIL, _FALSE, _TRUE, FLOAT, _NEGATIVE = 0xC0, 0xC2, 0xC3, 0xCB, 0xE0
 SMALL = 0x7F
 """MessagePack's markers up to this are the number itself; from `_NEGATIVE` on, it less 256."""
@@ -46,7 +46,7 @@ INTEGERS = {
     0xD3: ">i8",
 }
 """numpy's type of what follows a marker; unsigned integers of 64 bits may not fit an int64, and are left out."""
-_SHORT_TEXT, _TEXT = 0xA0, 0xD9
+SHORT_TEXT, TEXT = 0xA0, 0xD9
 
 _Group: TypeAlias = "tuple[NDArray[np.int64], dict[str, Any]]"
 """Events of one stream: which of the records they are, and the page they make."""
@@ -128,8 +128,8 @@ class _Cursors:
     def skip_text(self) -> None:
         """Move on by any short text."""
         markers = self._bytes[self.at]
-        is_short = (markers & 0xE0) == _SHORT_TEXT
-        self.sound &= is_short | (markers == _TEXT)
+        is_short = (markers & 0xE0) == SHORT_TEXT
+        self.sound &= is_short | (markers == TEXT)
         self._move(np.where(is_short, (markers & 0x1F) + 1, self._bytes[self.at + 1] + np.int64(2)))
 
     def numbers(self) -> NDArray[Any]:
@@ -189,13 +189,13 @@ def _page(cursors: _Cursors, first: Any) -> dict[str, Any] | None:
     cursors.expect(EVENT + _map_header(len(first)))
     for field, value in first.items():
         cursors.expect(ormsgpack.packb(field))
-        if field in _PARTS and isinstance(value, dict):
+        if field in PARTS and isinstance(value, dict):
             cursors.expect(_map_header(len(value)))
             page[field] = {}
             for key in value:
                 cursors.expect(ormsgpack.packb(key))
                 page[field][key] = cursors.numbers()
-        elif field in _NUMBERS:
+        elif field in NUMBERS:
             page[field] = cursors.numbers()
         elif field == "uid" and isinstance(value, str):
             cursors.skip_text()
@@ -217,9 +217,9 @@ def _rows(page: dict[str, Any], rows: Any) -> dict[str, Any]:
     return {
         field: (
             {key: column[rows] for key, column in values.items()}
-            if field in _PARTS
+            if field in PARTS
             else values[rows]
-            if field in _NUMBERS
+            if field in NUMBERS
             else values
         )
         for field, values in page.items()

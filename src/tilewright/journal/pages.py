@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.journal.columns import FLOAT, INTEGERS, SMALL
+from tilewright.journal.columns import FLOAT, INTEGERS, NUMBERS, PARTS, SHORT_TEXT, SMALL, TEXT
 from tilewright.journal.encoding import decode
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 PAGE = b"\x92\xaaevent_page"
 """How the payload of an event page begins: MessagePack of a pair whose first is this text."""
-_PARTS = ("data", "timestamps")
-_COLUMNS = ("seq_num", "time")
 
 
 class _OddError(Exception):
@@ -55,9 +53,9 @@ class _Walk:
         found: dict[str, Any] = {}
         for _ in range(self._size(0x80, 0xDE)):
             field = self._text()
-            if field in _PARTS:
+            if field in PARTS:
                 found[field] = {self._text(): self._column() for _ in range(self._size(0x80, 0xDE))}
-            elif field in _COLUMNS:
+            elif field in NUMBERS:
                 found[field] = self._column()
             elif field == "uid":
                 self._skip_texts()
@@ -88,9 +86,9 @@ class _Walk:
 
     def _text(self) -> str:
         marker = self._take(1)[0]
-        if marker & 0xE0 == 0xA0:  # noqa: PLR2004 - MessagePack's
+        if marker & 0xE0 == SHORT_TEXT:
             size = marker & 0x1F
-        elif marker == 0xD9:  # noqa: PLR2004 - MessagePack's
+        elif marker == TEXT:
             size = self._take(1)[0]
         else:
             raise _OddError
@@ -103,9 +101,9 @@ class _Walk:
         """Move past a list of short texts."""
         for _ in range(self._size(0x90, 0xDC)):
             marker = self._payload[self._at]
-            if marker & 0xE0 == 0xA0:  # noqa: PLR2004 - MessagePack's
+            if marker & 0xE0 == SHORT_TEXT:
                 self._at += 1 + (marker & 0x1F)
-            elif marker == 0xD9:  # noqa: PLR2004 - MessagePack's
+            elif marker == TEXT:
                 self._at += 2 + self._payload[self._at + 1]
             else:
                 raise _OddError

@@ -110,5 +110,6 @@ class TableStorage(EmbeddedSQLStorage):
         """Close the database; the next `connect` opens it again. Tiled calls this when the last server stops."""
         with self._writing, self._opening:
             database = self.__dict__.pop("_database", None)
+            self.rows.clear()  # somebody else may change the file before it is opened again
             if database is not None:
                 database.close()

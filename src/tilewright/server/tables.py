@@ -95,35 +95,27 @@ class TableAdapter(SQLAdapter):
             data = _to_arrow(data, self.structure().arrow_schema_decoded)
         else:
             first_row = None
-        if first_row is not None and isinstance(self.storage, TableStorage):
-            self._append_from(first_row, partition, data)
-        else:
-            self._append(partition, data)
+        self.append_rows(data, first_row, partition)
 
-    def append_rows(self, rows: pa.Table, first_row: int) -> None:
+    def append_rows(self, rows: pa.Table, first_row: int | None, partition: int = 0) -> None:
         """Add rows at the end, of which the first is the table's row `first_row`: those that are not there yet.
+
+        All of them, if that is None.
 
         Raises
         ------
         ValueError
             If there are rows missing before the first one.
         """
-        if isinstance(self.storage, TableStorage):
-            self._append_from(first_row, 0, rows)
+        if first_row is not None and isinstance(self.storage, TableStorage):
+            self._append_from(first_row, partition, rows)
         else:
-            self._append(0, rows)
-
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column, in the order in which its rows were appended."""
-        return self._rows([name]).column(0)
-
-    def write_partition(self, partition: int, data: Any) -> None:
-        """Replace the rows of a partition."""
-        self._forget_count()
-        super().write_partition(partition, data)
+            self._append(partition, rows)
 
     def _append(self, partition: int, rows: pa.Table) -> None:
-        self._forget_count()
+        if isinstance(self.storage, TableStorage):
+            with self.storage.turn():
+                self.storage.rows.pop(self.dataset_id, None)
         try:
             super().append_partition(partition, rows)
         except DatabaseError:
@@ -145,11 +137,6 @@ class TableAdapter(SQLAdapter):
             while len(counts) >= _MOST_COUNTS:
                 del counts[next(iter(counts))]
             counts[self.dataset_id] = there + missing.num_rows
-
-    def _forget_count(self) -> None:
-        if isinstance(self.storage, TableStorage):
-            with self.storage.turn():
-                self.storage.rows.pop(self.dataset_id, None)
 
     def _count(self) -> int:
         query = f'SELECT COUNT(*) FROM "{self.table_name}" WHERE _dataset_id = {int(self.dataset_id)}'  # noqa: S608 (a name Tiled checked)
