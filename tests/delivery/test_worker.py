@@ -108,6 +108,27 @@ def test_a_backlog_holds_up_no_live_run_and_tells_how_far_it_is(work, directory,
     live.close()
 
 
+def test_what_is_enough_for_a_request_does_not_wait_for_the_next_round(work, directory, catalog, monkeypatch):
+    monkeypatch.setattr(worker_module, "INTERVAL", 3600)
+    monkeypatch.setattr(worker_module, "ENOUGH_BYTES", 20_000)
+    documents = simple_run(events=200)
+    writer = record(directory, documents[:3], target(catalog).name, close=False)
+    worker, states = work(lambda state: state.idle, eager=True)
+    worker.watch(writer.path, documents[0][1]["uid"])
+    deadline = time.monotonic() + 20
+    while not (states[-1].runs and states[-1].idle):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for document in documents[3:-1]:
+        writer.append(encode(*document))
+    size = writer.path.stat().st_size
+    assert size > 20_000
+    while states[-1].runs[writer.path.name].level_to < size - 20_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.close()
+
+
 def test_a_service_takes_also_what_others_record(work, directory, catalog):
     documents = simple_run(events=3)
     writer = record(directory, documents[:-1], target(catalog).name, close=False)

@@ -281,7 +281,7 @@ def main() -> None:
     directory = JournalDirectory(Path(task["journals"]))
     sys.setswitchinterval(SWITCH_SECONDS)
     worker = Worker(
-        directory, at_address(where, task["name"]), lambda state: parent.tell(asdict(state)), read_ahead=True
+        directory, at_address(where, task["name"]), lambda state: parent.tell(asdict(state)), eager=True
     )
     threading.Thread(target=_obey, args=(worker, directory.path), daemon=True).start()
     threading.Thread(target=_notice_orphanhood, args=(worker, parent), daemon=True).start()

@@ -109,6 +109,10 @@ class RunDelivery:
         """Rows of each stream, as far as the journal has been read."""
         return {plan.key: plan.rows for plan in self._plan.streams.values()}
 
+    def waiting_bytes(self) -> int:
+        """Return how much of the journal the server does not have yet."""
+        return self.reader.size() - self.level_to
+
     def step(self, *, ended: bool = False) -> Outcome:
         """Send what has come since the last step.
 

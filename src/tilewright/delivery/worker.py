@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 0.2
 """Seconds between two rounds: what has gathered in between goes out as one request."""
+GLANCE_INTERVAL = 0.02
+"""Seconds between two looks at how much has gathered."""
+ENOUGH_BYTES = 2 << 20
+"""Of a journal: with so much, a request costs little beside what it carries, and does not wait for the next round."""
 LOOK_INTERVAL = 1.0
 """Seconds between two looks at the directory for journals that nobody told of."""
 HEADER_SECONDS = 5.0
@@ -139,8 +143,9 @@ class Worker:
         Whether to deliver also what other processes record now. Otherwise these are left to whoever they told.
     adopt
         Whether to deliver also what was meant for other catalogs.
-    read_ahead
-        Whether to read journals on while requests are under way: in a process that does nothing else.
+    eager
+        Whether to read journals on while requests are under way, and to see every few milliseconds whether enough for one
+        has gathered: in a process that does nothing else.
     """
 
     def __init__(
@@ -151,14 +156,14 @@ class Worker:
         *,
         everything: bool = False,
         adopt: bool = False,
-        read_ahead: bool = False,
+        eager: bool = False,
     ) -> None:
         self._directory = directory
         self._target = target
         self._report = report
         self._everything = everything
         self._adopt = adopt
-        self._read_ahead = read_ahead
+        self._eager = eager
         self._remote: Remote = target.connect()
         self._announcer = Announcer(target.name)
         self._runs: dict[Path, _Run] = {}
@@ -234,11 +239,29 @@ class Worker:
                 more = not self._retry.waiting and self._deliver()
                 self._tell()
                 if not more:
-                    self._wake.wait(INTERVAL if self._runs else LOOK_INTERVAL)
+                    self._rest(INTERVAL if self._runs else LOOK_INTERVAL)
         finally:
             for run in self._runs.values():
                 self._let_go(run)
             self._remote.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for the next round: for so long, until somebody wakes us, or until enough for a request has gathered."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._wake.wait(min(left, GLANCE_INTERVAL) if self._eager and self._runs else left):
+                return
+            if self._eager and not self._retry.waiting and self._has_gathered_enough():
+                return
+
+    def _has_gathered_enough(self) -> bool:
+        with self._lock:
+            runs = list(self._runs.values())
+        return any(
+            run.live and run.level and run.trouble is None and run.delivery.waiting_bytes() >= ENOUGH_BYTES
+            for run in runs
+            if run.delivery is not None
+        )
 
     def _is_finished(self) -> bool:
         if self._finish_by is None or self._look_at == 0.0:
@@ -393,7 +416,7 @@ class Worker:
             run.claimant = None
             try:
                 reader = JournalReader(run.path, run.tail)
-                run.delivery = RunDelivery(reader, self._remote, read_ahead=self._read_ahead)
+                run.delivery = RunDelivery(reader, self._remote, read_ahead=self._eager)
             except FileNotFoundError:  # delivered by somebody else, maybe while we took the claim
                 self._let_go(run)
                 self._forget(run)
