@@ -144,6 +144,16 @@ def test_rows(both):
         pd.testing.assert_frame_equal(*frames)
 
 
+def test_a_table_takes_two_requests_and_three_of_a_stock_server(both):
+    for writer, expected in zip(both, (["metadata", "search", "table"], ["tilewright"] * 2), strict=True):
+        writer.stream(writer.run("a1"), tables=[writer.rows([1, 2], x=[0.5, 1.5])])
+        run = open_catalog(writer.container)["a1"]
+        run.table()  # finds out whether the server has our routes
+        with noting(run) as paths:
+            assert run.table(columns="x")["x"].tolist() == [0.5, 1.5]
+        assert [path.split("/")[3] for path in paths] == expected
+
+
 def test_a_table_in_a_file_comes_by_tileds_route(ours):
     frame = pd.DataFrame({"x": [1, 2, 3]})
     node = ours.write_table(frame)

@@ -1,8 +1,10 @@
 """Our routes beside Tiled's: who may ask what, and rows in the order they were appended."""
 
 import httpx
+import msgpack
 import pyarrow as pa
 import pytest
+from tiled.structures.core import Spec
 
 
 def ask(server, method, path, *, key=True, **request):
@@ -16,6 +18,7 @@ def test_a_key_is_needed(server):
         == httpx.codes.UNAUTHORIZED
     )
     assert ask(server, "POST", "rows/a/b", key=False, json=["x"]).status_code == httpx.codes.UNAUTHORIZED
+    assert ask(server, "GET", "parts/", key=False).status_code == httpx.codes.UNAUTHORIZED
 
 
 @pytest.mark.parametrize("value", ["", "start..uid", "start.uid') --", 'start."uid"', "$[0]"])
@@ -34,6 +37,23 @@ def test_what_is_not_there(server, client):
     assert ask(server, "POST", "rows/away", json=["x"]).status_code == httpx.codes.NOT_FOUND
     assert ask(server, "GET", "listing/away", params={"value": "a"}).status_code == httpx.codes.NOT_FOUND
     assert ask(server, "GET", "listing/there", params={"value": "a"}).status_code == httpx.codes.NOT_FOUND
+    assert ask(server, "GET", "parts/away").status_code == httpx.codes.NOT_FOUND
+    assert ask(server, "GET", "parts/there").status_code == httpx.codes.NOT_FOUND
+
+
+def test_parts_are_described_as_tiled_does(server, client):
+    box = client.create_container("parts", metadata={"a": [1, None, "é"]}, specs=[Spec("Box", "1")])
+    box.create_container("z", metadata={"b": {"c": 0.1}})
+    box.create_appendable_table(pa.schema([("x", pa.int64())]), key="table", metadata={"d": True})
+    box.write_array([[1, 2], [3, 4]], key="array")
+    headers = {"Authorization": f"Apikey {server.api_key}", "Accept": "application/x-msgpack"}
+    with httpx.Client(base_url=f"{server.address}/api/v1/", headers=headers) as http:
+        described = msgpack.unpackb(http.get("tilewright/parts/parts").content)
+        assert described[0] == msgpack.unpackb(http.get("metadata/parts").content)["data"]
+        assert described[1:] == msgpack.unpackb(http.get("search/parts").content)["data"]
+        (root, *runs) = msgpack.unpackb(http.get("tilewright/parts/").content)
+        assert root == msgpack.unpackb(http.get("metadata/").content)["data"]
+        assert [run["id"] for run in runs][-1] == "parts"
 
 
 def test_listing_gives_values_as_they_are_stored(server, client):

@@ -11,7 +11,6 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from tilewright.cli.common import counted
-from tilewright.clients.layout import stream_layout, stream_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ def run_tree(run: Any, *, documents: bool = False) -> Tree:
         _add_documents(tree, run)
     for name in run.streams:
         stream = run[name]
-        layout = stream_layout(stream_parts(run.context, stream.item["links"]["search"]), stream.data_keys)
+        layout = stream.layout()
         branch = tree.add(escape(f"stream {name}"))
         if layout.tables:
             rows = len(run.table(name, columns="seq_num", attempts=True))

@@ -74,6 +74,23 @@ def children(
         page = content["links"]["next"] if left is None or left > 0 else None
 
 
+def parts(context: Context, link: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """Return the description of a container and those of the nodes in it, in one request.
+
+    None where a server has no route for it (`tilewright.server.parts`), or no such container.
+
+    Parameters
+    ----------
+    link
+        The container's ``search`` link.
+    """
+    answer = _ask_ours(context, "GET", _ours(link, "search", "parts"))
+    if answer is None:
+        return None
+    container, *inside = answer.json()
+    return container, inside
+
+
 def listing(
     context: Context,
     link: str,
@@ -97,12 +114,12 @@ def listing(
     limit
         Stop after so many; None for all.
     """
-    content = None
+    answer = None
     if limit is None or limit > PAGE_SIZE:  # one page is no slower by Tiled's route
         query = {"value": list(places), **params} | ({} if limit is None else {"limit": limit})
-        content = _ask_ours(context, "GET", _ours(link, "search", "listing"), params=query)
-    if content is not None:
-        for line in content.splitlines():
+        answer = _ask_ours(context, "GET", _ours(link, "search", "listing"), params=query)
+    if answer is not None:
+        for line in answer.content.splitlines():
             key, *values = json.loads(line)
             yield key, values
         return
@@ -165,7 +182,7 @@ def _request(context: Context, link: str, columns: Sequence[str]) -> pa.Table:
 
     streamed = _ask_ours(context, "POST", _ours(link, "table/full", "rows"), json=list(columns))
     if streamed is not None:
-        return pa.ipc.open_stream(streamed).read_all()
+        return pa.ipc.open_stream(streamed.content).read_all()
     headers = {"Accept": APACHE_ARROW_FILE_MIME_TYPE}
     if httpx.URL(link).host in _SAME_MACHINE:
         headers["Accept-Encoding"] = "identity"
@@ -187,11 +204,14 @@ def _ours(link: str, theirs: str, route: str) -> str:
 
     >>> _ours("http://host/api/v1/table/full/uid/primary/internal", "table/full", "rows")
     'http://host/api/v1/tilewright/rows/uid/primary/internal'
+    >>> _ours("http://host/api/v1/search", "search", "listing")  # without the last slash, it would be sent elsewhere
+    'http://host/api/v1/tilewright/listing/'
     """
-    return link.replace(f"/api/v1/{theirs}", f"/api/v1/tilewright/{route}", 1)
+    server, _, path = link.partition(f"/api/v1/{theirs}")
+    return f"{server}/api/v1/tilewright/{route}/{path.removeprefix('/')}"
 
 
-def _ask_ours(context: Context, method: str, url: str, **request: Any) -> bytes | None:
+def _ask_ours(context: Context, method: str, url: str, **request: Any) -> httpx.Response | None:
     """Return the answer of a route of ours, or None where Tiled's own has to be asked.
 
     A stock server has none; one of ours answers 404 for what only Tiled's can serve.
@@ -205,5 +225,6 @@ def _ask_ours(context: Context, method: str, url: str, **request: Any) -> bytes 
                 if response.text == _NO_ROUTE:
                     _STOCK.add(context)
                 return None
-            content: bytes = handle_error(response).read()
-    return content
+            answer: httpx.Response = handle_error(response)
+            answer.read()
+    return answer

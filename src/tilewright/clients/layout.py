@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tilewright.clients.http import children
+from tilewright.clients.http import children, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -167,7 +167,11 @@ def _timestamps(columns: list[str], data_keys: Mapping[str, Any]) -> tuple[str, 
 
 
 def stream_parts(
-    context: Context, link: str, params: Mapping[str, Any] | None = None
+    context: Context,
+    link: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    inside: Iterable[dict[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return what a stream is made of: path below the stream → description. One request in today's layout.
 
@@ -176,20 +180,28 @@ def stream_parts(
     link
         The stream's ``search`` link.
     params
-        Further parameters of the search, e.g. ``include_data_sources``.
+        Further parameters of the search, e.g. ``include_data_sources``; without any, a server of ours is asked in its
+        own way.
+    inside
+        Descriptions of the nodes in it, if they are at hand; then they are not asked for.
     """
-    return dict(_walk(context, link, params or {}, ""))
+    if inside is None and not params:
+        described = parts(context, link)
+        inside = None if described is None else described[1]
+    items = children(context, link, params) if inside is None else inside
+    return dict(_walk(context, items, params or {}, ""))
 
 
 def _walk(
-    context: Context, link: str, params: Mapping[str, Any], prefix: str
+    context: Context, items: Iterable[dict[str, Any]], params: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    for item in children(context, link, params):
+    for item in items:
         name = item["id"]
         if item["attributes"]["structure_family"] != "container":
             yield prefix + name, item
         elif name in _NAMESPACES:
-            yield from _walk(context, item["links"]["search"], params, f"{prefix}{name}/")
+            inside = children(context, item["links"]["search"], params)
+            yield from _walk(context, inside, params, f"{prefix}{name}/")
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiled.client.container import Container
+from tiled.client.utils import client_for_item
 
+from tilewright.clients.http import parts
 from tilewright.clients.layout import is_stream, stream_paths
 from tilewright.clients.stream import Stream
 from tilewright.errors import NotFoundError
@@ -117,7 +119,10 @@ class Run(Container):
         NotFoundError
             No such stream or column; the message names those there are.
         """
-        return self[stream].table(columns, timestamps=timestamps, attempts=attempts)  # type: ignore[no-any-return]
+        node, inside = self._open(stream)
+        if not isinstance(node, Stream):
+            raise self._no_such_stream(stream, self.streams)
+        return node.table_of(node.layout(inside), columns, timestamps=timestamps, attempts=attempts)
 
     def rejected(self, stream: str = "primary") -> pd.DataFrame:
         """Return the values that fitted no column: seq_num, data_key, value, reason. See `Stream.rejected`."""
@@ -140,28 +145,34 @@ class Run(Container):
         """Return a stream, or with "stream/key" the client of a column or an array in it."""
         path = "/".join(keys) if isinstance(keys, tuple) else str(keys)
         name, _, rest = path.strip("/").partition("/")
-        node = self._child(name)
+        node, _ = self._open(name)
         return node[rest] if rest else node
 
-    def _child(self, name: str) -> Container:
-        node = self._lookup(name)
+    def _open(self, name: str) -> tuple[Container, list[dict[str, Any]] | None]:
+        """Return a stream, and the descriptions of what is in it if the server gave them at once."""
+        node, inside = self._lookup(name)
         if node is None:
             paths = stream_paths(self.context, self.item["links"]["search"])
             if name not in paths:
                 raise self._no_such_stream(name, list(paths))
             node = Container.__getitem__(self, paths[name])
         if isinstance(node, Stream) or (name == "streams" and not is_stream(node.item)):
-            return node
-        return Stream(self.context, item=node.item, structure_clients=self.structure_clients)
+            return node, inside
+        return Stream(self.context, item=node.item, structure_clients=self.structure_clients), inside
 
-    def _lookup(self, name: str) -> Any:
-        """Return a direct child, or None; the layout of today needs no more than this one request."""
+    def _lookup(self, name: str) -> tuple[Any, list[dict[str, Any]] | None]:
+        """Return a direct child, or None, and what is in it; today's layout needs no more than this one request."""
         if not name:
-            return None
+            return None, None
+        if not (self._queries or self._include_data_sources):  # which only Tiled's own routes know
+            described = parts(self.context, f"{self.item['links']['search']}/{name}")
+            if described is not None:
+                item, inside = described
+                return client_for_item(self.context, self.structure_clients, item), inside
         try:
-            return Container.__getitem__(self, name)
+            return Container.__getitem__(self, name), None
         except KeyError:
-            return None
+            return None, None
 
     def _no_such_stream(self, name: str, there: list[str]) -> NotFoundError:
         run = f"Run {self.uid[:8]}"

@@ -110,7 +110,12 @@ class Stream(CompositeClient):
         NotFoundError
             No such column; the message names those there are.
         """
-        layout = self._layout()
+        return self.table_of(self.layout(), columns, timestamps=timestamps, attempts=attempts)
+
+    def table_of(
+        self, layout: Layout, columns: str | Iterable[str] | None, *, timestamps: bool, attempts: bool
+    ) -> pd.DataFrame:
+        """Return what `table` does, of a stream that is laid out in this way; `Run.table` calls it."""
         wanted = self._wanted(layout, columns, timestamps=timestamps)
         rows = self._rows(layout, wanted if attempts else [*wanted, "seq_num"])
         if not attempts:
@@ -124,7 +129,7 @@ class Stream(CompositeClient):
         """
         import pandas as pd  # noqa: PLC0415  # heavy
 
-        layout = self._layout()
+        layout = self.layout()
         found: list[tuple[int, str, Any, str]] = []
         if layout.rejected is not None:
             rows = self._rows(layout, ["seq_num", REJECTED]).dropna(subset=[REJECTED])
@@ -163,7 +168,7 @@ class Stream(CompositeClient):
         """
         from tilewright.clients.datasets import make_dataset  # noqa: PLC0415  # imports xarray and dask
 
-        layout = self._layout()
+        layout = self.layout()
         names = [variables] if isinstance(variables, str) else variables
         wanted = list(dict.fromkeys([*layout.data, *layout.arrays] if names is None else names))
         if unknown := [name for name in wanted if layout.home(name) is None and name not in layout.arrays]:
@@ -186,7 +191,7 @@ class Stream(CompositeClient):
     @property
     def _flat_keys_mapping(self) -> dict[str, str]:
         """Column or data key → path below the stream; Tiled's own knows only one of the layouts."""
-        layout = self._layout()
+        layout = self.layout()
         columns = {column: f"{table.path}/{column}" for table in layout.tables for column in table.columns}
         return columns | layout.array_paths
 
@@ -194,9 +199,16 @@ class Stream(CompositeClient):
         """Show the name and the data keys; no request."""
         return f"<Stream {self.name!r}: {', '.join(self.data_keys) or 'no data keys'}>"
 
-    def _layout(self) -> Layout:
-        """Ask what the stream is made of now (a run may be going on). One request."""
-        return stream_layout(stream_parts(self.context, self.item["links"]["search"]), self.data_keys)
+    def layout(self, inside: Sequence[dict[str, Any]] | None = None) -> Layout:
+        """Return what the stream is made of now (a run may be going on). One request.
+
+        Parameters
+        ----------
+        inside
+            Descriptions of the nodes in it, if they are at hand: then none.
+        """
+        found = stream_parts(self.context, self.item["links"]["search"], inside=inside)
+        return stream_layout(found, self.data_keys)
 
     def _wanted(self, layout: Layout, columns: str | Iterable[str] | None, *, timestamps: bool) -> list[str]:
         """Turn the arguments of `table` into column names, each once."""

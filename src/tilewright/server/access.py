@@ -10,19 +10,22 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from fastapi import HTTPException
 from fastapi.security import APIKeyCookie, APIKeyQuery, SecurityScopes
+from starlette.status import HTTP_404_NOT_FOUND
+from tiled.catalog.adapter import CatalogContainerAdapter
 from tiled.server import authentication as tiled
 from tiled.server.connection_pool import get_database_engine, get_database_session_factory
 from tiled.server.dependencies import get_entry, get_root_tree
 from tiled.server.settings import get_settings
 from tiled.server.utils import API_KEY_COOKIE_NAME
+from tiled.structures.core import StructureFamily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
     from tiled.server.settings import Settings
-    from tiled.structures.core import StructureFamily
 
 _IN_QUERY = APIKeyQuery(name="api_key", auto_error=False)
 _IN_HEADER = tiled.StrictAPIKeyHeader(name="Authorization", scheme_name="Apikey", auto_error=False)
@@ -69,3 +72,19 @@ async def admit(
         families,
         request.app.state.access_policy,
     )
+
+
+async def admit_to_catalog(request: Request, path: str) -> CatalogContainerAdapter:
+    """Return the container at a path, if whoever asks may see all that is in it, and a database has it.
+
+    Raises
+    ------
+    HTTPException
+        401 and 404 as `admit`; 404 also where Tiled's own routes have to be asked: the container is none of a catalog, or
+        a policy says who may see what.
+    """
+    entry = await admit(request, path, ["read:metadata"], {StructureFamily.container})
+    policy = request.app.state.access_policy
+    if policy is not None or not isinstance(entry, CatalogContainerAdapter) or entry.node.data_sources:
+        raise HTTPException(HTTP_404_NOT_FOUND, "Nothing is listed here: use Tiled's own routes.")
+    return entry

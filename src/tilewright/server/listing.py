@@ -11,19 +11,17 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import ColumnElement, Select, String, cast, literal, select
-from starlette.status import HTTP_404_NOT_FOUND
 from tiled.catalog import orm
 from tiled.catalog.adapter import CatalogContainerAdapter
 from tiled.query_registration import default_query_registry
 from tiled.server.core import apply_search
 from tiled.server.dependencies import sorting_param
 from tiled.server.router import _patch_route_signature
-from tiled.structures.core import StructureFamily
 
-from tilewright.server.access import admit
+from tilewright.server.access import admit_to_catalog
 
 _NODES_AT_ONCE = 1_000
 """Nodes that are in memory, and travel, together."""
@@ -47,15 +45,13 @@ async def listing(
     """List the nodes in a container: lines of JSON, each an array of the node's key and its values.
 
     A value is null where there is none. `limit` is the most nodes to give. 404 where Tiled's own route has to be asked:
-    the container is none of a catalog, or a policy says who may see what.
+    see `admit_to_catalog`.
     """
-    entry = await admit(request, path, ["read:metadata"], {StructureFamily.container})
-    entry = await apply_search(entry, filters, default_query_registry)
-    policy = request.app.state.access_policy
-    if policy is not None or not isinstance(entry, CatalogContainerAdapter) or entry.node.data_sources:
-        raise HTTPException(HTTP_404_NOT_FOUND, "Nothing is listed here: use /search.")
+    container = await admit_to_catalog(request, path)
+    container = await apply_search(container, filters, default_query_registry)
     request.state.endpoint = "search"
-    container = entry.sort(sort) if sort else entry
+    if sort:
+        container = container.sort(sort)
     return StreamingResponse(_lines(container, value, limit), media_type="application/x-ndjson")
 
 
