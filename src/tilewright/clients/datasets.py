@@ -30,7 +30,7 @@ def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str
     dim0
         Name of the dimension of events.
     """
-    kept = np.arange(0) if rows is None else last_attempts(rows["seq_num"])
+    kept = slice(None) if rows is None else last_attempts(rows["seq_num"])
     coords: dict[str, Any] = {}
     variables: dict[Hashable, Any] = {}  # put together at the end: a Dataset that grows copies what it has
     sizes: dict[Hashable, int] = {}
@@ -45,7 +45,7 @@ def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str
             variables[name] = (dims, values)
     for key, client in arrays.items():
         data = _values(client)
-        events = sizes.get(dim0, len(data)) if rows is None else len(kept)
+        events = sizes.get(dim0, len(data))
         if rows is not None and len(data) == len(rows) != events:
             data = data[kept]  # the array has every attempt, as the table has
         first = dim0 if len(data) == events else f"{key}_dim0"
@@ -72,7 +72,7 @@ def to_numpy(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
         values = column.to_numpy(dtype=object, copy=True)
         values[missing.to_numpy()] = None
         return values
-    lists = [value for value in column if isinstance(value, np.ndarray)]
+    lists = [value for value in column if isinstance(value, np.ndarray)] if column.dtype == object else []
     if len(lists) == len(column) > 0 and len({value.shape for value in lists}) == 1:
         return np.stack(lists)
     return column.to_numpy()

@@ -130,7 +130,9 @@ def listing(
         yield item["id"], [selected[f"v{number}"] for number in range(len(places))]
 
 
-def read_columns(context: Context, link: str, columns: Sequence[str]) -> pa.Table:
+def read_columns(
+    context: Context, link: str, columns: Sequence[str], *, unless_increasing: str | None = None
+) -> pa.Table:
     """Fetch columns of a table, all rows, in one request (more only where the server finds that too large).
 
     Parameters
@@ -139,26 +141,31 @@ def read_columns(context: Context, link: str, columns: Sequence[str]) -> pa.Tabl
         The table's ``full`` link.
     columns
         Names, at least one; the result has them in this order.
+    unless_increasing
+        One more column, of which a server of ours may find that its values increase from row to row; then it is left
+        away.
 
     Raises
     ------
     TransientError
         The table changed between being described and being read.
     """
+    more = [] if unless_increasing is None or unless_increasing in columns else [unless_increasing]
     try:
-        table = _request(context, link, columns)
+        table = _request(context, link, columns, more)
     except ClientError as error:
         if error.response.status_code == codes.NOT_FOUND or "No such field" in str(error):
             raise _changed(link) from error
-        if len(columns) == 1 or "Response would exceed" not in str(error):
+        names = [*columns, *more]
+        if len(names) == 1 or "Response would exceed" not in str(error):
             raise
-        middle = len(columns) // 2
+        middle = len(names) // 2
         return side_by_side(
-            [read_columns(context, link, columns[:middle]), read_columns(context, link, columns[middle:])]
+            [read_columns(context, link, names[:middle]), read_columns(context, link, names[middle:])]
         )
     if not set(columns) <= set(table.column_names):
         raise _changed(link)
-    return table.select(list(columns))
+    return table.select([*columns, *(name for name in more if name in table.column_names)])
 
 
 def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
@@ -177,12 +184,16 @@ def _changed(link: str) -> TransientError:
     )
 
 
-def _request(context: Context, link: str, columns: Sequence[str]) -> pa.Table:
+def _request(
+    context: Context, link: str, columns: Sequence[str], unless_increasing: Sequence[str]
+) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415  # heavy; a listing of runs does without
 
-    streamed = _ask_ours(context, "POST", _ours(link, "table/full", "rows"), json=list(columns))
+    url, by = _ours(link, "table/full", "rows"), {"unless_increasing": list(unless_increasing)}
+    streamed = _ask_ours(context, "POST", url, json=list(columns), params=by)
     if streamed is not None:
         return pa.ipc.open_stream(streamed.content).read_all()
+    columns = [*columns, *unless_increasing]
     headers = {"Accept": APACHE_ARROW_FILE_MIME_TYPE}
     if httpx.URL(link).host in _SAME_MACHINE:
         headers["Accept-Encoding"] = "identity"
@@ -191,9 +202,9 @@ def _request(context: Context, link: str, columns: Sequence[str]) -> pa.Table:
     for attempt in retry_context(context):
         with attempt:
             if in_body:
-                response = context.http_client.post(link, headers=headers, params=params, json=list(columns))
+                response = context.http_client.post(link, headers=headers, params=params, json=columns)
             else:
-                params["column"] = list(columns)
+                params["column"] = columns
                 response = context.http_client.get(link, headers=headers, params=params)
             content = handle_error(response).read()
     return pa.ipc.open_file(content).read_all()

@@ -117,8 +117,8 @@ class Stream(CompositeClient):
     ) -> pd.DataFrame:
         """Return what `table` does, of a stream that is laid out in this way; `Run.table` calls it."""
         wanted = self._wanted(layout, columns, timestamps=timestamps)
-        rows = self._rows(layout, wanted if attempts else [*wanted, "seq_num"])
-        if not attempts:
+        rows = self._rows(layout, wanted, repeats=not attempts)
+        if not attempts and "seq_num" in rows:
             rows = rows.iloc[frames.last_attempts(rows["seq_num"])].reset_index(drop=True)
         return rows[wanted]
 
@@ -233,8 +233,15 @@ class Stream(CompositeClient):
         added = [f"ts_{name}" for name in names if f"ts_{name}" in stamps] if timestamps else []
         return list(dict.fromkeys([*names, *added]))
 
-    def _rows(self, layout: Layout, columns: Sequence[str]) -> pd.DataFrame:
-        """Fetch columns, every row in the order taken, one request a table concerned."""
+    def _rows(self, layout: Layout, columns: Sequence[str], *, repeats: bool = False) -> pd.DataFrame:
+        """Fetch columns, every row in the order taken, one request a table concerned.
+
+        Parameters
+        ----------
+        repeats
+            Whether to fetch seq_num too, if it tells of rows that were taken again. A server of ours leaves it away
+            otherwise.
+        """
         names = list(dict.fromkeys(columns))
         if not layout.tables:
             empty = self._empty_table(layout).select(names)
@@ -243,14 +250,17 @@ class Stream(CompositeClient):
         types: dict[str, pa.DataType] = {}
         for table in layout.tables:
             here = [name for name in names if layout.home(name) is table]
-            if here:
-                parts.append(read_columns(self.context, table.link, here))
+            by = "seq_num" if repeats and layout.home("seq_num") is table else None
+            if here or by:
+                parts.append(
+                    read_columns(self.context, table.link, here or ["seq_num"], unless_increasing=by)
+                )
                 types |= table.types()
         if not parts:
             import pandas as pd  # noqa: PLC0415  # heavy
 
             return pd.DataFrame()
-        return frames.to_frame(side_by_side(parts), types)[names]
+        return frames.to_frame(side_by_side(parts), types)
 
     def _empty_table(self, layout: Layout) -> pa.Table:
         """Return the table that a stream without rows would have: what the descriptor says, and no row."""

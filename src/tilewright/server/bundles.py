@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import anyio
 import ormsgpack
@@ -23,13 +22,13 @@ from tiled.server.schemas import DataSource, PostMetadataRequest
 from tilewright.delivery.remote import BUNDLE_ROUTE, MSGPACK
 from tilewright.server.access import admit, settings_of
 from tilewright.server.nodes import Nodes
-from tilewright.server.tables import TableAdapter
 from tilewright.tables.wire import ARROW_FILE, FIRST_ROW, checksum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tilewright.server.nodes import Node, Path
+    from tilewright.server.tables import TableAdapter
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +36,8 @@ SCOPES = ["read:metadata", "read:data", "write:metadata", "write:data", "create:
 """What the steps together need; the key of `serve` has them all."""
 _NOT_IMPLEMENTED = 501
 _FAILED = 500
-_MOST_TABLES = 256
-"""How many tables' adapters are kept for the next request."""
 
 router = APIRouter()
-_tables: WeakKeyDictionary[Any, dict[tuple[Any, ...], TableAdapter]] = WeakKeyDictionary()
-"""By catalog, the adapters of the tables that rows were added to last.
-
-By where their rows are in the storage: the catalog gives the id of a node that was deleted to another one.
-"""
 
 
 @router.post(f"/{BUNDLE_ROUTE}/{{path:path}}", include_in_schema=False)
@@ -117,31 +109,16 @@ class _Bundle:
 
     async def _append(self, path: Path, rows: bytes) -> None:
         node = await self._nodes.find(path)
-        table = await self._table(node)
+        table = await self._nodes.table(node)
         if self._context.streaming_cache:  # subscribers are told as Tiled tells them
             await self._nodes.adapter(node)._stream(ARROW_FILE, None, rows, 0, append=True)  # noqa: SLF001
         await anyio.to_thread.run_sync(_append, table, rows)
 
     async def _check(self, path: Path, column: str, rows: int, order: int | None) -> dict[str, Any]:
-        table = await self._table(await self._nodes.find(path))
+        table = await self._nodes.table(await self._nodes.find(path))
         found = (await anyio.to_thread.run_sync(table.read_arrow, [column])).column(0)
         there = 0 if order is None else checksum(found)
         return {"rows": len(found), "order": there, "holds": len(found) == rows and order in (None, there)}
-
-    async def _table(self, node: Node) -> TableAdapter:
-        """Return the adapter that reads and writes a table's rows."""
-        known = _tables.setdefault(self._context, {})
-        parameters = node.parameters or {}
-        key = (node.source_id, parameters.get("table_name"), parameters.get("dataset_id"))
-        if key not in known:
-            if node.source is None:
-                adapter = await self._nodes.adapter(node).get_adapter()
-            else:
-                adapter = TableAdapter.from_catalog(node.source, self._nodes.adapter(node).node)
-            while len(known) >= _MOST_TABLES:
-                known.pop(next(iter(known)))
-            known[key] = adapter
-        return known[key]
 
 
 def _answer(node: Node | None) -> dict[str, Any]:

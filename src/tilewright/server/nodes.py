@@ -1,4 +1,4 @@
-"""Nodes of a catalog, found and made many at a time; called by `bundles`.
+"""Nodes of a catalog, found and made many at a time; called by `bundles`, and by `rows` for tables.
 
 Tiled's `create_node` takes some ten queries and a commit for each node, and its `get_entry` three for each key on the way
 to a node. Each is 0.5 to 1 ms, for it goes to another thread and back. Here nodes are made in one transaction and found
@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
@@ -40,6 +41,13 @@ _TRIES = 3
 """How often nodes are tried to be made when somebody else makes some of them at that moment."""
 _NOT_FOUND, _NOT_ALLOWED, _CONFLICT, _UNKNOWN_TYPE = 404, 405, 409, 415
 _NODES: Any = orm.Node.__table__
+_MOST_TABLES = 256
+"""How many tables' adapters are kept for the next request."""
+_tables: WeakKeyDictionary[Any, dict[tuple[Any, ...], TableAdapter]] = WeakKeyDictionary()
+"""By catalog, the adapters of the tables that were written or read last.
+
+By where their rows are in the storage: the catalog gives the id of a node that was deleted to another one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,29 @@ class Nodes:
             specs=node.specs,
         )
         return STRUCTURES[node.family](self._context, known)
+
+    async def table(self, node: Node) -> TableAdapter:
+        """Return the adapter that reads and writes a table's rows.
+
+        Raises
+        ------
+        HTTPException
+            404 if it is no table whose rows are in a database.
+        """
+        known = _tables.setdefault(self._context, {})
+        parameters = node.parameters or {}
+        key = (node.source_id, parameters.get("table_name"), parameters.get("dataset_id"))
+        if key not in known:
+            if node.source is None:
+                adapter = await self.adapter(node).get_adapter()
+            else:
+                adapter = TableAdapter.from_catalog(node.source, self.adapter(node).node)
+            if not isinstance(adapter, TableAdapter):
+                raise HTTPException(_NOT_FOUND, f"The rows of {node.key!r} are not in a database.")
+            while len(known) >= _MOST_TABLES:
+                known.pop(next(iter(known)))
+            known[key] = adapter
+        return known[key]
 
     async def _find(self, db: AsyncConnection, path: Path) -> Node:
         keys = {f"key_{number}": key for number, key in enumerate(path)}
