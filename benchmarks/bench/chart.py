@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OURS_COLOUR, WORSE_COLOUR, GOAL_COLOUR = "#2a6f97", "#c26a3d", "#222222"
 INCHES_A_BAR, INCHES_BESIDE = 0.30, 1.5
-LABEL_SPACE = 15.0
+LABEL_SPACE = 40.0
 """Factor by which the axis goes past the longest bar, for its label."""
 
 

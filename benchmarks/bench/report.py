@@ -66,7 +66,11 @@ def draw(page: Path, measurements: Mapping[str, Measurement]) -> None:
         "chart",
         "![How many times as good as the best peer Tilewright is, case by case](performance.svg)\n",
     )
-    for script, one in measurements.items():
+    for script in SCRIPTS:
+        if script not in measurements:  # the page may be a copy of one of other figures
+            put(page, script, "Not measured yet.\n")
+            continue
+        one = measurements[script]
         own = "" if one.circumstances == common else f" {one.circumstances}"
         how = f"`python benchmarks/{script}.py{one.arguments and ' '}{one.arguments}`, {one.seconds:.0f} s."
         put(page, script, f"{table(one.lines)}\n{how}{own}\n")

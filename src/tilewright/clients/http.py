@@ -142,8 +142,7 @@ def read_columns(
     columns
         Names, at least one; the result has them in this order.
     unless_increasing
-        One more column, of which a server of ours may find that its values increase from row to row; then it is left
-        away.
+        One more column. A server of ours leaves it out if its values increase from row to row.
 
     Raises
     ------

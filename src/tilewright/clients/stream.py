@@ -239,8 +239,8 @@ class Stream(CompositeClient):
         Parameters
         ----------
         repeats
-            Whether to fetch seq_num too, if it tells of rows that were taken again. A server of ours leaves it away
-            otherwise.
+            Whether to fetch seq_num too, if it tells of rows that were taken again. A server of ours leaves it out
+            if it does not; a stock one sends it anyhow.
         """
         names = list(dict.fromkeys(columns))
         if not layout.tables:
