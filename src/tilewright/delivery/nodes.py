@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -283,5 +283,16 @@ class RemoteArray:
 
 
 def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:
-    described = to_json(asdict(source))[0]  # its parameters are whatever the documents said
+    """Return a registration as it travels; what is in it may be whatever the documents said."""
+    chunks = source.structure.get("chunks") if isinstance(source.structure, dict) else None
+    is_plain = isinstance(chunks, list) and all(
+        isinstance(sizes, list) and set(map(type, sizes)) <= {int} for sizes in chunks
+    )
+    if (
+        is_plain
+    ):  # there may be one for each file: to look at each of them for each update takes longer than all else
+        source = replace(source, structure={**source.structure, "chunks": None})
+    described = to_json(asdict(source))[0]
+    if is_plain:
+        described["structure"]["chunks"] = chunks
     return {**described, "management": "external", "assets": [asdict(asset) for asset in assets]}
