@@ -91,8 +91,9 @@ def _rows(uris: Sequence[str], shape: tuple[int, ...]) -> Any:
     import zarr  # noqa: PLC0415
     from tiled.utils import path_from_uri  # noqa: PLC0415
 
+    lazy: Any = dask.array  # whose functions have no types
     stores = [zarr.open_array(path_from_uri(uri), mode="r") for uri in uris]
-    whole = dask.array.concatenate([dask.array.from_array(store, chunks=store.chunks) for store in stores])
+    whole = lazy.concatenate([lazy.from_array(store, chunks=store.chunks) for store in stores])
     values_of_one = math.prod(whole.shape[1:])
     promised = math.prod(shape) // values_of_one if values_of_one else 0
     if len(whole) < promised:
