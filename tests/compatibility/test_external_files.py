@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from tiled.client.bytes import BytesClient
 
-HDF5, TIFF = "application/x-hdf5", "multipart/related;type=image/tiff"
+HDF5, TIFF, ZARR = "application/x-hdf5", "multipart/related;type=image/tiff", "application/x-zarr"
 
 
 def frames(start, stop):
@@ -116,6 +117,21 @@ def test_a_sequence_of_tiff_files(write, catalog, file_run, files):
     assets = run.assets()
     assert assets["path"].tolist()[1:] == [str(path) for path in sorted(place.glob("*.tiff"))]
     assert assets["size"].tolist()[1:] == [path.stat().st_size for path in sorted(place.glob("*.tiff"))]
+
+
+def test_an_array_in_a_zarr_store(write, catalog, file_run, files):
+    store = zarr.open_group(files / "camera.zarr", mode="w")
+    store.create_array("entry/data", shape=(5, 4, 5), chunks=(1, 4, 5), dtype="<u2")[:] = frames(0, 5)
+    parameters = {"dataset": "/entry/data", "chunk_shape": [1, 4, 5]}
+    documents = file_run(ZARR, uri(files / "camera.zarr"), parameters)
+    write(documents)
+    run = catalog[documents[0][1]["uid"]]
+    assert run.notes == []
+    np.testing.assert_array_equal(run["primary"]["img"].read(), frames(0, 3))  # what was promised
+    np.testing.assert_array_equal(run["primary"]["img"][1, 2:], frames(1, 2)[0, 2:])
+    np.testing.assert_array_equal(run["primary"].base["img"].read(), frames(0, 3))
+    (asset,) = run.assets().query("data_key == 'img'").to_dict("records")
+    assert (asset["path"], asset["exists"]) == (str(files / "camera.zarr" / "entry" / "data"), True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ import pytest
 from tiled.catalog import in_memory
 from tiled.client import Context, from_context
 from tiled.server.app import build_app
+from tiled.utils import import_object
+
+from tilewright.formats import adapters_by_mimetype
 
 if TYPE_CHECKING:
     from tilewright.formats import ExternalArray
@@ -59,7 +62,11 @@ def datum():
 def client(tmp_path_factory):
     """One server for a module: its catalog takes seconds to make."""
     written, readable = tmp_path_factory.mktemp("written"), tmp_path_factory.getbasetemp()
-    catalog = in_memory(writable_storage=[str(written)], readable_storage=[str(readable)])
+    catalog = in_memory(
+        writable_storage=[str(written)],
+        readable_storage=[str(readable)],
+        adapters_by_mimetype={name: import_object(path) for name, path in adapters_by_mimetype().items()},
+    )
     with Context.from_app(build_app(catalog)) as context:
         yield from_context(context)
 

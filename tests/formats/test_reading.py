@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 from tilewright.formats import UnknownFile, open_array
@@ -18,6 +19,7 @@ JPEG = "multipart/related;type=image/jpeg"
 NPY = "multipart/related;type=application/x-npy"
 HDF5 = "application/x-hdf5"
 CSV = "text/csv;header=absent"
+ZARR = "application/x-zarr"
 
 
 def indexed(*shape, dtype="<u2"):
@@ -153,6 +155,54 @@ def test_csv(tmp_path, resource, descriptor, datum, register):
     )
     array.add_datum(datum(0, 2))
     np.testing.assert_array_equal(register(array).read(), rows)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("dataset", [None, "/entry/data"])
+def test_zarr_in_two_stores_that_go_on_growing(
+    version, dataset, tmp_path, resource, descriptor, datum, register, update
+):
+    """The second store has more rows than its documents promise yet."""
+    frames = indexed(9, 4, 5)
+    resources = []
+    for uid, part in (("r1", frames[:4]), ("r2", frames[4:])):
+        store = zarr.open_group(tmp_path / f"{uid}.zarr", mode="w", zarr_format=version)
+        name = dataset.strip("/") if dataset else "x"
+        store.create_array(name, shape=part.shape, chunks=(2, 4, 5), dtype=part.dtype)[:] = part
+        uri = f"file://localhost{tmp_path}/{uid}.zarr/{'' if dataset else name}"
+        resources.append(
+            resource(ZARR, uri, uid, chunk_shape=[2, 4, 5], **({"dataset": dataset} if dataset else {}))
+        )
+    array = open_array(resources[0], descriptor([4, 5], dims=["y", "x"]))
+    array.add_datum(datum(0, 4))
+    array.add_resource(resources[1])
+    array.add_datum(datum(4, 6, "r2"))
+    node = register(array)
+    assert node.dims == ("time", "y", "x")
+    np.testing.assert_array_equal(node.read(), frames[:6])
+    array.add_datum(datum(6, 9, "r2"))
+    node = update(node, array, len(array.assets))
+    np.testing.assert_array_equal(node.read(), frames)
+    np.testing.assert_array_equal(node[3:6, 1:3], frames[3:6, 1:3])
+
+
+@pytest.mark.parametrize(("shape", "rows"), [([1, 4, 5], 6), ([], 6), ([2, 3], 3)])
+def test_zarr_rows_of_other_shapes(shape, rows, tmp_path, resource, descriptor, datum, register):
+    whole = indexed(rows, *shape)
+    stored = whole.reshape(-1, *shape[1:]) if shape else whole
+    zarr.create_array(tmp_path / "x.zarr", shape=stored.shape, chunks=stored.shape, dtype=stored.dtype)[:] = (
+        stored
+    )
+    array = open_array(resource(ZARR, f"file://localhost{tmp_path}/x.zarr"), descriptor(shape))
+    array.add_datum(datum(0, rows))
+    np.testing.assert_array_equal(register(array).read(), whole)
+
+
+def test_zarr_arrays_that_tiled_writes_are_as_before(client):
+    node = client.write_array(indexed(4, 3))
+    np.testing.assert_array_equal(node.read(), indexed(4, 3))
+    node.write(indexed(4, 3) + 1)
+    np.testing.assert_array_equal(node.read(), indexed(4, 3) + 1)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """External files as arrays: one module a format, and the registry that finds the one for a mimetype."""
 
+from tilewright.formats.arrays import FileArray
 from tilewright.formats.base import Asset, DataSource, ExternalArray, Format
 from tilewright.formats.registry import BUILT_IN, adapters_by_mimetype, format_for, open_array
+from tilewright.formats.sequences import FileSequence
 from tilewright.formats.unknown import UnknownFile
 
 __all__ = [
@@ -9,6 +11,8 @@ __all__ = [
     "Asset",
     "DataSource",
     "ExternalArray",
+    "FileArray",
+    "FileSequence",
     "Format",
     "UnknownFile",
     "adapters_by_mimetype",

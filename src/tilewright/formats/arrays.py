@@ -42,6 +42,8 @@ class FileArray:
 
     join: ClassVar[Join] = "stack"
     join_chunks: ClassVar[bool] = True
+    repeated: ClassVar[tuple[str, ...]] = ()
+    """Parameters that each further StreamResource has to repeat."""
 
     def __init__(self, resource: Mapping[str, Any], descriptor: Mapping[str, Any]) -> None:
         self._notes: list[str] = []
@@ -79,8 +81,14 @@ class FileArray:
                     f"StreamResource {resource.get('uid')} has {field} {resource[field]!r}, and cannot continue an"
                     f" array whose {field} is {own!r}."
                 )
-        uid = text(resource, "uid")
-        self._add_resource(uid, uri_of(resource), parameters_of(resource))
+        uid, parameters = text(resource, "uid"), parameters_of(resource)
+        for name in self.repeated:
+            if (parameters.get(name) or ()) != (self._parameters.get(name) or ()):
+                raise InputError(
+                    f"{uri_of(resource)} cannot continue the array {self.data_key!r}: its {name} is"
+                    f" {parameters.get(name)!r}, and that of the files before it is {self._parameters.get(name)!r}."
+                )
+        self._add_resource(uid, uri_of(resource), parameters)
         self._resources.add(uid)
 
     def add_datum(self, datum: Mapping[str, Any]) -> None:

@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 class HDF5Files(FileArray):
     """A dataset in one file for each StreamResource."""
 
-    def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:
-        for name in ("dataset", "chunk_shape"):
-            if (parameters.get(name) or ()) != (self._parameters.get(name) or ()):
-                raise InputError(
-                    f"{uri} cannot continue the array {self.data_key!r}: its {name} is {parameters.get(name)!r}, and"
-                    f" that of the files before it is {self._parameters.get(name)!r}."
-                )
-        super()._add_resource(uid, uri, parameters)
+    repeated = ("dataset", "chunk_shape")
 
     def _adapter_parameters(self) -> dict[str, Json]:
         return adapter_parameters(self._parameters)

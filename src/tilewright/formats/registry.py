@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from tilewright.documents import quoted
-from tilewright.formats import csv_files, hdf5, image_sequences, npy
+from tilewright.formats import csv_files, hdf5, image_sequences, npy, zarr_stores
 from tilewright.formats.arrays import text
 from tilewright.formats.base import ExternalArray, Format
 from tilewright.formats.unknown import MIMETYPE as BYTES
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GROUP = "tilewright.formats"
-BUILT_IN: tuple[Format, ...] = (hdf5.FORMAT, image_sequences.FORMAT, npy.FORMAT, csv_files.FORMAT)
+BUILT_IN: tuple[Format, ...] = (
+    hdf5.FORMAT,
+    image_sequences.FORMAT,
+    npy.FORMAT,
+    csv_files.FORMAT,
+    zarr_stores.FORMAT,
+)
 
 _log = logging.getLogger(__name__)
 

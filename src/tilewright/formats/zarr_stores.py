@@ -1,0 +1,108 @@
+"""Zarr: rows of an array in a directory store of version 2 or 3, or in several stores after one another.
+
+In come StreamResources of mimetype `application/x-zarr`, whose `uri` is the store's directory, with the parameter
+`dataset` if the array lies in a group of the store. Called through the registry. `ZarrAdapter` reads the stores on the
+server, also those that Tiled writes itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tilewright.errors import InputError
+from tilewright.formats.arrays import DATA_URIS, FileArray
+from tilewright.formats.base import Asset, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MIMETYPE = "application/x-zarr"
+
+
+class ZarrStores(FileArray):
+    """An array in one store for each StreamResource."""
+
+    repeated = ("dataset", "chunk_shape")
+
+    def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:
+        super()._add_resource(uid, array_uri(uri, parameters.get("dataset")), parameters)
+
+    def _append_asset(self, uri: str) -> None:
+        self._uris.add(uri)
+        self._assets.append(Asset(uri, DATA_URIS, len(self._assets), is_directory=True))
+
+
+def array_uri(store: str, dataset: Any) -> str:
+    """Return the address of an array in a store: its directory, in both versions of the format.
+
+    Raises
+    ------
+    InputError
+        If `dataset` is no text.
+
+    Examples
+    --------
+    >>> array_uri("file://localhost/data/x.zarr/", "/entry/data"), array_uri("file://localhost/data/x.zarr", None)
+    ('file://localhost/data/x.zarr/entry/data', 'file://localhost/data/x.zarr')
+    """
+    if dataset is None:
+        return store.rstrip("/")
+    if not isinstance(dataset, str):
+        raise InputError(
+            f"The dataset in {store} is {dataset!r}; expected the path of an array in the store."
+        )
+    return "/".join(part for part in (store.rstrip("/"), dataset.strip("/")) if part)
+
+
+class ZarrAdapter:
+    """Makes the adapter of a Zarr array or group in a catalog; Tiled names it by the mimetype.
+
+    Tiled's own reads a single store, and this hands on to it what Tiled has written. Of the stores that a detector wrote, those rows
+    are shown that its documents have promised: there may be more in the file already.
+    """
+
+    @classmethod
+    def from_catalog(cls, data_source: Any, node: Any, /, **parameters: Any) -> Any:
+        """Return the adapter.
+
+        Raises
+        ------
+        ValueError
+            If the stores hold fewer rows than promised, or values of another dtype.
+        """
+        from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415 - on the server only
+        from tiled.adapters.zarr import ZarrAdapter as OfTiled  # noqa: PLC0415
+
+        uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
+        if not uris:
+            return OfTiled.from_catalog(data_source, node, **parameters)
+        structure = data_source.structure
+        array = _rows(uris, structure.shape)
+        declared = structure.data_type.to_numpy_dtype()
+        if array.dtype != declared:
+            raise ValueError(f"{uris[0]} holds {array.dtype}, declared is {declared}")
+        return ArrayAdapter(array, structure, metadata=node.metadata_, specs=node.specs)
+
+
+def _rows(uris: Sequence[str], shape: tuple[int, ...]) -> Any:
+    """Return the arrays of the stores after one another, lazily, as an array of this shape."""
+    import dask.array  # noqa: PLC0415 - slow
+    import zarr  # noqa: PLC0415
+    from tiled.utils import path_from_uri  # noqa: PLC0415
+
+    lazy: Any = dask.array  # whose functions have no types
+    stores = [zarr.open_array(path_from_uri(uri), mode="r") for uri in uris]
+    whole = lazy.concatenate([lazy.from_array(store, chunks=store.chunks) for store in stores])
+    values_of_one = math.prod(whole.shape[1:])
+    promised = math.prod(shape) // values_of_one if values_of_one else 0
+    if len(whole) < promised:
+        raise ValueError(
+            f"{', '.join(uris)}: {len(whole)} along the first dimension, promised are {promised}"
+        )
+    return whole[:promised].reshape(shape)
+
+
+FORMAT = Format(
+    mimetypes=(MIMETYPE,), open=ZarrStores, adapters={MIMETYPE: f"{__name__}:{ZarrAdapter.__name__}"}
+)
