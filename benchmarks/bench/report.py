@@ -67,15 +67,17 @@ def draw(page: Path, measurements: Mapping[str, Measurement]) -> None:
         "![How many times as good as the best peer Tilewright is, case by case](performance.svg)\n",
     )
     for script in SCRIPTS:
-        if script not in measurements:  # the page may be a copy of one of other figures
-            put(page, script, "Not measured yet.\n")
-            continue
-        one = measurements[script]
-        own = "" if one.circumstances == common else f" {one.circumstances}"
-        how = f"`python benchmarks/{script}.py{one.arguments and ' '}{one.arguments}`, {one.seconds:.0f} s."
-        put(page, script, f"{table(one.lines)}\n{how}{own}\n")
+        one = measurements.get(script)  # the page may be a copy of one of other figures
+        put(page, script, "Not measured yet.\n" if one is None else _section(one, common))
     reached, measured = count(line for one in measurements.values() for line in one.lines)
     put(page, "goals", f"{reached} of the {measured} goals that were measured are reached.\n")
+
+
+def _section(one: Measurement, common: str) -> str:
+    """Return what stands in a script's place: its table, and how it was measured."""
+    own = "" if one.circumstances == common else f" {one.circumstances}"
+    how = f"`python benchmarks/{one.script}.py{one.arguments and ' '}{one.arguments}`, {one.seconds:.0f} s."
+    return f"{table(one.lines)}\n{how}{own}\n"
 
 
 def table(lines: Iterable[Line]) -> str:

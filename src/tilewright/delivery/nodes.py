@@ -288,9 +288,8 @@ def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:
     is_plain = isinstance(chunks, list) and all(
         isinstance(sizes, list) and set(map(type, sizes)) <= {int} for sizes in chunks
     )
-    if (
-        is_plain
-    ):  # there may be one for each file: to look at each of them for each update takes longer than all else
+    if is_plain:
+        # There may be one for each file: to look at each of them for each update takes longer than all else.
         source = replace(source, structure={**source.structure, "chunks": None})
     described = to_json(asdict(source))[0]
     if is_plain:

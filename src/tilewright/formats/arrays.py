@@ -44,6 +44,8 @@ class FileArray:
     join_chunks: ClassVar[bool] = True
     repeated: ClassVar[tuple[str, ...]] = ()
     """Parameters that each further StreamResource has to repeat."""
+    in_directories: ClassVar[bool] = False
+    """Whether each asset is a directory and not a file."""
 
     def __init__(self, resource: Mapping[str, Any], descriptor: Mapping[str, Any]) -> None:
         self._notes: list[str] = []
@@ -171,7 +173,7 @@ class FileArray:
 
     def _append_asset(self, uri: str) -> None:
         self._uris.add(uri)
-        self._assets.append(Asset(data_uri=uri, parameter=DATA_URIS, num=len(self._assets)))
+        self._assets.append(Asset(uri, DATA_URIS, len(self._assets), is_directory=self.in_directories))
 
 
 def required(doc: Mapping[str, Any], field: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
-from tilewright.formats.base import Asset, Format
+from tilewright.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,13 +24,10 @@ class ZarrStores(FileArray):
     """An array in one store for each StreamResource."""
 
     repeated = ("dataset", "chunk_shape")
+    in_directories = True
 
     def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:
         super()._add_resource(uid, array_uri(uri, parameters.get("dataset")), parameters)
-
-    def _append_asset(self, uri: str) -> None:
-        self._uris.add(uri)
-        self._assets.append(Asset(uri, DATA_URIS, len(self._assets), is_directory=True))
 
 
 def array_uri(store: str, dataset: Any) -> str:
