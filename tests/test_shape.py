@@ -151,4 +151,4 @@ def test_no_document_is_copied_deeply(tmp_path, monkeypatch):
             for document in reader.read():
                 plan.consume(*document)
         (stream,) = plan.streams.values()
-        assert stream.arrays or build(stream.pending(), stream.schema, stream.data_keys).num_rows == 50
+        assert stream.arrays or build(stream.pending(), stream.schema, stream.data_keys).table.num_rows == 50

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from urllib.parse import quote
 
 from tilewright.delivery import Deliverer, Status, Where, target
-from tilewright.documents import Translator
+from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, Translator
 from tilewright.documents.corrections import Corrections
 from tilewright.errors import InputError, SetupError
 from tilewright.journal import JournalDirectory, Recorder, default_directory
@@ -65,9 +65,12 @@ class TiledWriter:
         a class that takes the place of the translation of earlier schemas (None: no translation).
     backup_directory
         As `journal`, under the name it has in Bluesky's writer.
-    batch_size, max_array_size, validate
-        Taken so that changing the import is enough; they change nothing: rows go out by age and size, arrays
-        in events are kept whole, and every run is checked at its end.
+    max_array_size
+        How many elements an array in an event may have to stay in the table; larger ones become arrays beside it. -1:
+        all stay in the table.
+    batch_size, validate
+        Taken so that changing the import is enough; they change nothing: rows go out by age and size, and every run
+        is checked at its end.
 
     Raises
     ------
@@ -91,7 +94,7 @@ class TiledWriter:
         normalizer: Any = Translator,
         backup_directory: str | os.PathLike[str] | None = None,
         batch_size: int | None = None,  # noqa: ARG002 - see the docstring
-        max_array_size: int | None = None,  # noqa: ARG002
+        max_array_size: int = MAX_ARRAY_SIZE,
         validate: bool | None = None,  # noqa: ARG002
     ) -> None:
         if on_stop not in ("wait", "return"):
@@ -115,6 +118,7 @@ class TiledWriter:
             ended=self._deliverer.ended,
             held=self._deliverer.hold,
             spec_to_mimetype=dict(spec_to_mimetype or {}),
+            max_array_size=_checked_size(max_array_size),
             strict=strict,
         )
         self._corrections = None
@@ -245,6 +249,13 @@ def _checked(deliver: str) -> Where:
         if deliver == known:
             return known  # type: ignore[no-any-return]
     raise InputError(f"deliver is {deliver!r}; expected one of {', '.join(map(repr, get_args(Where)))}")
+
+
+def _checked_size(most: Any) -> int:
+    """Return how many elements of an array stay in the table, if that is what it is."""
+    if type(most) is not int or most < ALL_IN_TABLE:
+        raise InputError(f"max_array_size is {most!r}; expected a number of elements, or -1 for no limit")
+    return most
 
 
 def _journal_path(catalog: Any, given: str | os.PathLike[str] | None) -> Path:

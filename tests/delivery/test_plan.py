@@ -15,7 +15,7 @@ def plan_of(documents, hints=None):
 
 
 def table(stream):
-    return build(stream.pending(), stream.schema, stream.data_keys)
+    return build(stream.pending(), stream.schema, stream.data_keys).table
 
 
 def descriptor(**fields):

@@ -73,7 +73,7 @@ def _built(documents, hints):
     tables = {}
     for key, stream in plan.streams.items():
         try:
-            tables[key] = build(stream.pending(), stream.schema, stream.data_keys)
+            tables[key] = build(stream.pending(), stream.schema, stream.data_keys).table
         except SchemaTooNarrow as narrow:
             before = hints.get(key, Hints())
             hints[key] = before.merge(narrow.hints)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tilewright.delivery import target
-from tilewright.delivery.nodes import TableMismatch, TablePart, table_source
+from tilewright.delivery.nodes import Mismatch, TablePart, table_source
 from tilewright.delivery.remote import BUNDLE_ROUTE, FateUnknownError, NotThereError
 from tilewright.delivery.steps import Append, Bundle, Check, Close, Create, SetItems, Update
 from tilewright.tables.wire import checksum
@@ -189,7 +189,7 @@ def test_a_gap_before_the_rows(remote):
     for step in run():
         bundle.add(step)
     part = TablePart(("run", "s", "t"), ["seq_num", "x"], rows=0, is_there=True)
-    with pytest.raises(TableMismatch):
+    with pytest.raises(Mismatch):
         part.append(bundle, remote, rows(5, 2), 4)
     bundle.add(Append(part.path, rows(5, 2), 4))
     told = []

@@ -26,7 +26,7 @@ def event(seq_num, **data):
 
 
 def rows(events, hints=None, keys=KEYS):
-    return build([page_of(events, keys)], schema_for(keys, hints or Hints()), keys).to_pylist()
+    return build([page_of(events, keys)], schema_for(keys, hints or Hints()), keys).table.to_pylist()
 
 
 def test_events_become_rows():
@@ -58,7 +58,7 @@ def test_pages_stay_columns_and_rows_keep_their_order():
 
 
 def test_nothing_makes_an_empty_table():
-    assert build([], schema_for(KEYS, Hints()), KEYS).num_rows == 0
+    assert build([], schema_for(KEYS, Hints()), KEYS).table.num_rows == 0
 
 
 def test_a_wider_number_asks_for_a_wider_column():
@@ -172,7 +172,9 @@ def page(*seq_nums, **changes):
 
 
 def test_a_column_of_another_length_stands_beside_the_first_row():
-    found = build([page(1, 2, data={"n": [1, 2], "x": [1.5]})], schema_for(KEYS, KEEPING), KEYS).to_pylist()
+    found = build(
+        [page(1, 2, data={"n": [1, 2], "x": [1.5]})], schema_for(KEYS, KEEPING), KEYS
+    ).table.to_pylist()
     assert [(row["n"], row["x"]) for row in found] == [(1, None), (2, None)]
     entry = json.loads(found[0]["rejected"])["x"]
     assert entry == {"value": [1.5], "reason": "a column of 1 values in a page of 2 rows"}
@@ -181,13 +183,13 @@ def test_a_column_of_another_length_stands_beside_the_first_row():
 
 def test_columns_of_another_length_do_not_replace_each_other():
     parts = {part: {"x": [part]} for part in ("data", "timestamps", "filled")}
-    row, _ = build([page(1, 2, **parts)], schema_for(KEYS, KEEPING), KEYS).to_pylist()
+    row, _ = build([page(1, 2, **parts)], schema_for(KEYS, KEEPING), KEYS).table.to_pylist()
     assert rejected(row) == {"x": ["data"], "ts_x": ["timestamps"], "filled_x": ["filled"]}
 
 
 def test_what_is_set_aside_does_not_replace_what_is_called_the_same():
     odd = page(1, data={"time": [2], "timestamps": [3], "ts_k": [4]}, time=5, timestamps={"k": [6]})
-    (row,) = build([odd], schema_for(KEYS, KEEPING), KEYS).to_pylist()
+    (row,) = build([odd], schema_for(KEYS, KEEPING), KEYS).table.to_pylist()
     assert sorted(rejected(row).values()) == [2, 3, 4, 5, 6]
     (row,) = rows([event(1, timestamps=7) | {"timestamps": 8}], KEEPING)
     assert sorted(rejected(row).values()) == [7, 8]
@@ -208,7 +210,7 @@ def test_an_empty_page_with_values_is_refused():
 def test_strays_of_pages_keep_their_order():
     """What is written is the same in every process, for it is compared with what is there."""
     strays = {f"k{number}": [number] for number in range(50)}
-    (row,) = build([page(1, data=strays)], schema_for(KEYS, KEEPING), KEYS).to_pylist()
+    (row,) = build([page(1, data=strays)], schema_for(KEYS, KEEPING), KEYS).table.to_pylist()
     assert list(rejected(row)) == list(strays)
 
 

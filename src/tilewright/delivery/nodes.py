@@ -36,8 +36,8 @@ SETTLE_SECONDS = 1.0
 """A row count after an append of unknown fate is believed once it stays the same for this long."""
 
 
-class TableMismatch(Exception):  # noqa: N818 - a signal between two of our own functions, not an error
-    """The table on the server cannot become the plan's by appending: it has to be made anew."""
+class Mismatch(Exception):  # noqa: N818 - a signal between two of our own functions, not an error
+    """What the server has cannot become the plan's by adding to it: it has to be made anew."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{'/'.join(path)}: {reason}")
@@ -72,7 +72,7 @@ class TablePart:
             if not node.created:
                 learned = schema.hints_from(node.arrow_schema)
                 if learned is None:
-                    raise TableMismatch(self.path, "its columns are not those of the documents")
+                    raise Mismatch(self.path, "its columns are not those of the documents")
                 if learned != Hints():  # it is wider, from an earlier pass over the same journal
                     learn(learned)
                     raise SchemaTooNarrow(learned)
@@ -86,7 +86,7 @@ class TablePart:
         """Send the rows, of which the first is the stream's row `first_row`, that are not there."""
         there = self.count(remote) if self.is_there else 0
         if there < first_row:
-            raise TableMismatch(self.path, f"it has {there} rows and should have at least {first_row}")
+            raise Mismatch(self.path, f"it has {there} rows and should have at least {first_row}")
         start = there - first_row
         while start < rows.num_rows:
             batch = rows.slice(start, _rows_per_request(rows)).select(self.columns)
@@ -111,15 +111,15 @@ class TablePart:
     def check(self, bundle: Bundle, rows: int, order: int | None) -> None:
         """Read back how many rows there are, and their order unless that is None.
 
-        Sending the bundle raises `TableMismatch` if it is not so.
+        Sending the bundle raises `Mismatch` if it is not so.
         """
 
         def then(count: Count) -> None:
             self.rows = count.rows
             if count.rows != rows:
-                raise TableMismatch(self.path, f"it has {count.rows} rows, the journal {rows}")
+                raise Mismatch(self.path, f"it has {count.rows} rows, the journal {rows}")
             if order not in (None, count.order):
-                raise TableMismatch(self.path, "its rows are not in the journal's order")
+                raise Mismatch(self.path, "its rows are not in the journal's order")
 
         bundle.add(Check(self.path, self.columns[0], rows, order), then)
 
@@ -154,7 +154,7 @@ class RemoteTable:
         """Make the tables that are not known to be there, or adopt those that are.
 
         `learn` is called with what the schema of such a table teaches, and `SchemaTooNarrow` raised, when the bundle is
-        sent; `TableMismatch` if it cannot hold the rows.
+        sent; `Mismatch` if it cannot hold the rows.
         """
         for part in self.parts:
             if not part.is_there:
@@ -185,7 +185,7 @@ class RemoteTable:
 
         Raises
         ------
-        TableMismatch
+        Mismatch
             If it is not so.
         """
         ahead = 0
@@ -195,9 +195,9 @@ class RemoteTable:
             if number == 0:
                 ahead = _later_rows(column, rows)
             if len(column) != rows + ahead:
-                raise TableMismatch(part.path, f"it has {len(column)} rows, the journal {rows}")
+                raise Mismatch(part.path, f"it has {len(column)} rows, the journal {rows}")
             if number == 0 and checksum(column.slice(0, rows)) != order:
-                raise TableMismatch(part.path, "its rows are not in the journal's order")
+                raise Mismatch(part.path, "its rows are not in the journal's order")
         return ahead
 
     def close(self, bundle: Bundle) -> None:

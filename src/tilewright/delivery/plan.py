@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tilewright.documents import (
+    MAX_ARRAY_SIZE,
     NOTE,
     Distinct,
     Notes,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tilewright.formats import ExternalArray
+    from tilewright.tables import ArrayColumn
 
 RUN_SPECS = [{"name": "TilewrightRun", "version": "1"}, {"name": "BlueskyRun", "version": "3.0"}]
 STREAM_SPECS = [
@@ -66,6 +68,8 @@ class StreamPlan:
     metadata: dict[str, Any]
     """The first descriptor, as JSON."""
     hints: Hints
+    most: int = MAX_ARRAY_SIZE
+    """Elements of an array in an event that stays in the table."""
     data_keys: dict[Any, Mapping[str, Any]] = field(default_factory=dict)
     config_updates: list[dict[str, Any]] = field(default_factory=list)
     """What each later descriptor changed."""
@@ -84,7 +88,7 @@ class StreamPlan:
     def schema(self) -> Schema:
         """The table's schema as far as the documents and the hints tell."""
         if self._schema is None:
-            self._schema = schema_for(self.data_keys, self.hints)
+            self._schema = schema_for(self.data_keys, self.hints, self.most)
         return self._schema
 
     def column_metadata(self) -> dict[str, Any]:
@@ -94,6 +98,15 @@ class StreamPlan:
             for column in self.schema.columns
             if column.source == "data" and column.key in self.data_keys
         }
+
+    def array_metadata(self, array: ArrayColumn) -> dict[str, Any]:
+        """Return what the descriptors say of an array beside the table, as JSON."""
+        return dict(to_json(self.data_keys.get(array.key, {}))[0])
+
+    def learn(self, hints: Hints) -> None:
+        """Know more of the stream from here on; what was there is kept."""
+        self.hints = hints
+        self._schema = None
 
     def schema_hints(self) -> Hints:
         """Return the columns there are by now, for a table made anew from the first document."""
@@ -126,7 +139,8 @@ class StreamPlan:
         """Return the name of an external data key's node: the key, unless a path cannot hold it or it is taken."""
         if data_key not in self.node_of_array:
             columns = (column.name for column in self.schema.columns)
-            names = Distinct([*columns, *self.node_of_array.values(), REJECTED])
+            beside = (array.name for array in self.schema.arrays)
+            names = Distinct([*columns, *beside, *self.node_of_array.values(), REJECTED])
             name = path_segment(data_key)
             self.node_of_array[data_key] = names.claim(f"k_{name}" if name.startswith(TABLE) else name)
         return self.node_of_array[data_key]
@@ -172,9 +186,11 @@ class RunPlan:
     ----------
     hints
         By stream, what an earlier pass over the same documents learned of its table.
+    most
+        How many elements an array in an event may have to stay in the table; -1 for any number.
     """
 
-    def __init__(self, hints: Mapping[str, Hints] | None = None) -> None:
+    def __init__(self, hints: Mapping[str, Hints] | None = None, most: int = MAX_ARRAY_SIZE) -> None:
         self.uid: str | None = None
         self.metadata: dict[str, Any] = {}
         self.stop: dict[str, Any] | None = None
@@ -185,6 +201,7 @@ class RunPlan:
         """Documents that could not be understood."""
         self._notes = Notes()
         self._hints = dict(hints or {})
+        self._most = most
         self._stream_of_descriptor: dict[Any, StreamPlan] = {}
         self._descriptors: dict[Any, dict[str, Any]] = {}
         """The descriptors that came, as JSON, by uid."""
@@ -308,7 +325,7 @@ class RunPlan:
         if stream is None:
             described = self._json(f"descriptor of {label(name)}", doc)
             key = self._stream_key(name)
-            stream = self.streams[key] = StreamPlan(key, described, self._hints.get(key, Hints()))
+            stream = self.streams[key] = StreamPlan(key, described, self._hints.get(key, Hints()), self._most)
         else:
             described = self._json(f"descriptor {len(stream.config_updates) + 2} of {label(name)}", doc)
             self._update(stream, described)

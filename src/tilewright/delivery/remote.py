@@ -24,10 +24,14 @@ import ormsgpack
 import pyarrow as pa
 
 from tilewright.errors import FinalError, TransientError
+from tilewright.formats.layout import split
+from tilewright.tables.ragged import RAGGED_FILE
 from tilewright.tables.wire import ARROW_FILE, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 Path = tuple[str, ...]
 
@@ -46,6 +50,7 @@ LONGEST_WAIT = 300.0
 BUNDLE_ROUTE = "tilewright/bundle"
 """Where `tilewright.server.bundles` takes several steps at once."""
 MSGPACK = "application/x-msgpack"
+OCTETS = "application/octet-stream"
 _SCHEMA_PREFIX = f"data:{ARROW_FILE};base64,"
 _BUSY_STATUSES = frozenset({408, 425, 429})
 _KEY_STATUSES = frozenset({401, 403})
@@ -262,6 +267,49 @@ class Remote:
             content=encode_rows(table, first_row),
             headers={"Content-Type": ARROW_FILE},
         )
+
+    def write_rows(self, path: Path, rows: NDArray[Any], first_row: int) -> None:
+        """Put rows into an array, from its row `first_row` on; it grows to hold them, and ends there."""
+        answer = _content(
+            self._send(
+                "PATCH",
+                "array/full",
+                path,
+                params={
+                    "offset": str(first_row),
+                    "shape": ",".join(map(str, rows.shape)),
+                    "extend": "true",
+                },
+                content=rows.tobytes(),
+                headers={"Content-Type": OCTETS},
+            )
+        )
+        # Tiled begins with a whole chunk, and takes that for the array's length until more rows than that are there.
+        if answer["shape"][0] > first_row + len(rows):
+            self._shorten(path, first_row + len(rows))
+
+    def _shorten(self, path: Path, rows: int) -> None:
+        node = self.get(path)
+        if node is None or node.data_source is None:
+            raise NotThereError(f"{self._label(path)} is gone")
+        structure = node.data_source["structure"]
+        shape = [rows, *structure["shape"][1:]]
+        whole = structure["chunks"][0][0]
+        chunks = [split(rows, whole), *structure["chunks"][1:]]
+        described = {**structure, "shape": shape, "chunks": chunks}
+        self.put_data_source(path, {**node.data_source, "structure": described, "assets": []})
+
+    def extend_ragged(self, path: Path, content: bytes, rows: int, first_row: int) -> None:
+        """Add rows to a ragged array, of which the first is its row `first_row`.
+
+        Raises
+        ------
+        FateUnknownError
+            If they may have arrived.
+        """
+        params = {"offset": str(first_row), "shape": str(rows), "extend": "true"}
+        headers = {"Content-Type": RAGGED_FILE}
+        self._send("PATCH", "ragged/full", path, params=params, content=content, headers=headers)
 
     def read_column(self, path: Path, column: str) -> pa.ChunkedArray:
         """Return one column of a table, in the order of its rows."""

@@ -14,8 +14,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.ahead import ReadAhead
+from tilewright.delivery.arrays import StoredArray, dims_of
 from tilewright.delivery.identity import contradiction
-from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
+from tilewright.delivery.nodes import Mismatch, RemoteArray, RemoteTable
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Node, NotThereError, Path, Remote
 from tilewright.delivery.steps import Bundle, Close, Create, SetItems
@@ -25,10 +26,9 @@ from tilewright.tables import Hints, SchemaTooNarrow, build
 from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tilewright.documents import Document
     from tilewright.journal import JournalReader
+    from tilewright.tables import Rows
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,10 @@ class _Stream:
     table: RemoteTable | None = None
     order: int = 0
     """Checksum of the `seq_num` of the rows sent; see `tables.wire`."""
+    stored: dict[str, StoredArray] = field(default_factory=dict)
+    """Arrays of the events, which have the table's rows."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
+    """Arrays in files."""
     config_updates: int = 0
     ahead: int = 0
     """Rows on the server after the last one of the journal."""
@@ -139,7 +142,7 @@ class RunDelivery:
             self._repairs = 0  # hints only grow, so this ends
             self._begin()  # what the schema has to be is in the hints by now
             return Outcome.MORE
-        except TableMismatch as mismatch:
+        except Mismatch as mismatch:
             self._repair(mismatch)
             return Outcome.MORE
 
@@ -154,7 +157,7 @@ class RunDelivery:
         """Bytes of the journal that the plan knows."""
         self.level_to = 0
         """Bytes of the journal whose documents the server has."""
-        self._plan = RunPlan(self._hints)
+        self._plan = RunPlan(self._hints, self.reader.header.max_array_size)
         self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
         self._streams: dict[str, _Stream] = {}
         self._is_there = False
@@ -167,7 +170,7 @@ class RunDelivery:
         self._finished_at = -1
         """Position in the journal at which the run was finished."""
 
-    def _repair(self, mismatch: TableMismatch) -> None:
+    def _repair(self, mismatch: Mismatch) -> None:
         """Remove a table that cannot be made right by appending; the next steps make it anew.
 
         But not if it has been delivered from another journal in the meantime.
@@ -290,8 +293,12 @@ class RunDelivery:
         for key, rows in tables.items():
             table = self._streams[key].table
             assert table is not None, "made for these rows"
-            table.append(bundle, self._remote, rows, self._plan.streams[key].rows - rows.num_rows)
-            orders[key] = checksum(rows.column("seq_num"), orders[key])
+            first_row = self._plan.streams[key].rows - rows.table.num_rows
+            for name, block in rows.arrays.items():  # before the table: who sees a row there finds its array
+                if name in self._streams[key].stored:
+                    self._streams[key].stored[name].write(bundle, self._remote, block, first_row)
+            table.append(bundle, self._remote, rows.table, first_row)
+            orders[key] = checksum(rows.table.column("seq_num"), orders[key])
         for plan in self._plan.streams.values():
             stream = self._streams[plan.key]
             for node, array in plan.arrays.items():
@@ -301,13 +308,13 @@ class RunDelivery:
                 self._update_config(bundle, stream, plan.config_updates)
         return orders
 
-    def _build_tables(self) -> dict[str, pa.Table]:
+    def _build_tables(self) -> dict[str, Rows]:
         """Return the rows to send of each stream that has some, by its key.
 
         All of them, before anything is sent: so the run is begun again once for all streams whose schema is too narrow,
         and no request of unknown fate is forgotten by that.
         """
-        tables: dict[str, pa.Table] = {}
+        tables: dict[str, Rows] = {}
         narrow: SchemaTooNarrow | None = None
         for plan in self._plan.streams.values():
             if plan.pending():
@@ -320,11 +327,21 @@ class RunDelivery:
             raise narrow
         return tables
 
-    def _build_table(self, plan: StreamPlan) -> pa.Table:
+    def _build_table(self, plan: StreamPlan) -> Rows:
         stream = self._streams.get(plan.key)
-        if stream is not None and stream.table is not None and stream.table.schema != plan.schema:
-            raise SchemaTooNarrow(plan.schema_hints())  # a later descriptor has more columns
-        return build(plan.pending(), plan.schema, plan.data_keys)
+        if stream is not None and stream.table is not None:
+            if stream.table.schema != plan.schema:
+                raise SchemaTooNarrow(plan.schema_hints())  # a later descriptor has more columns
+            return build(plan.pending(), plan.schema, plan.data_keys)
+        while True:
+            try:
+                return build(plan.pending(), plan.schema, plan.data_keys)
+            except SchemaTooNarrow as narrow:
+                if plan.node_of_array:  # whose names depend on what the columns are called
+                    raise
+                # Nothing of the table is there yet, so what these values teach can be had at once.
+                self._learn(plan, narrow.hints)
+                plan.learn(self._hints[plan.key])
 
     def _create_run(self, bundle: Bundle) -> None:
         def then(node: Node) -> None:
@@ -346,8 +363,18 @@ class RunDelivery:
             bundle.add(Create(stream.path, "container", plan.metadata, STREAM_SPECS, access_tags=tags), then)
         if stream.table is None and has_rows:
             stream.table = RemoteTable.of(stream.path, plan.schema, plan.column_metadata())
+            dims = dims_of(plan.schema, plan.data_keys)
+            stream.stored = {
+                column.name: StoredArray.of(
+                    stream.path, column, dims[column.key], plan.array_metadata(column)
+                )
+                for column in plan.schema.arrays
+                if column.type.is_seen
+            }
         if stream.table is not None:
             stream.table.create(bundle, tags, lambda hints: self._learn(plan, hints))
+        for array in stream.stored.values():
+            array.create(bundle, tags, lambda hints: self._learn(plan, hints))
 
     def _update_config(self, bundle: Bundle, stream: _Stream, updates: list[dict[str, Any]]) -> None:
         count = len(updates)

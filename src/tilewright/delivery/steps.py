@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from tilewright.delivery.remote import FateUnknownError, Node, refusal
+from tilewright.formats.layout import data_type
+from tilewright.tables.ragged import encode_ragged
 from tilewright.tables.wire import checksum, encode_rows
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tilewright.delivery.remote import Path, Remote
+    from tilewright.tables import Block
 
 MAX_BYTES = 16 << 20
 """Steps with more rows than this go in several requests."""
@@ -34,6 +37,11 @@ class Step(Protocol[Result]):
     @property
     def path(self) -> Path:
         """The node it is about."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of data that it carries, about."""
         ...
 
     def body(self) -> dict[str, Any]:
@@ -55,6 +63,11 @@ class _Body:
 
     __slots__ = ()
     do: ClassVar[str]
+
+    @property
+    def size(self) -> int:
+        """Next to nothing."""
+        return 0
 
     def body(self) -> dict[str, Any]:
         """Return the step as it travels."""
@@ -118,6 +131,11 @@ class Append(_Plain):
     table: pa.Table = field(repr=False)
     first_row: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of the rows."""
+        return int(self.table.nbytes)
+
     def body(self) -> dict[str, Any]:
         """Return the step as it travels."""
         return {"do": self.do, "path": self.path, "rows": encode_rows(self.table, self.first_row)}
@@ -125,6 +143,66 @@ class Append(_Plain):
     def alone(self, remote: Remote) -> None:
         """Add them."""
         remote.append_rows(self.path, self.table, self.first_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Write(_Plain):
+    """Put rows `start` to before `stop` of a block into an array, from its row `first_row` on; it grows to hold them."""
+
+    do: ClassVar[str] = "write"
+    path: Path
+    block: Block = field(repr=False)
+    start: int
+    stop: int
+    first_row: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows."""
+        return self.block.row_bytes * (self.stop - self.start)
+
+    def body(self) -> dict[str, Any]:
+        """Return the step as it travels."""
+        rows = self.block.dense(self.start, self.stop)
+        return {
+            "do": self.do,
+            "path": self.path,
+            "first_row": self.first_row,
+            "shape": rows.shape,
+            "data_type": data_type(rows.dtype),
+            "data": rows.tobytes(),
+        }
+
+    def alone(self, remote: Remote) -> None:
+        """Put them there."""
+        remote.write_rows(self.path, self.block.dense(self.start, self.stop), self.first_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(_Plain):
+    """Add the rows of a block from `start` on to a ragged array, of which the first is its row `first_row`."""
+
+    do: ClassVar[str] = "extend"
+    path: Path
+    block: Block = field(repr=False)
+    start: int
+    first_row: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the numbers."""
+        return self.block.ragged(self.start).flat.nbytes
+
+    def body(self) -> dict[str, Any]:
+        """Return the step as it travels."""
+        return {"do": self.do, "path": self.path, "first_row": self.first_row, "rows": self._encoded()}
+
+    def alone(self, remote: Remote) -> None:
+        """Add them."""
+        remote.extend_ragged(self.path, self._encoded(), self.block.rows - self.start, self.first_row)
+
+    def _encoded(self) -> bytes:
+        return encode_ragged(self.block.ragged(self.start), self.block.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,11 +380,10 @@ def _requests(entries: list[_Entry[Any]]) -> Iterator[list[_Entry[Any]]]:
     group: list[_Entry[Any]] = []
     size = 0
     for entry in entries:
-        rows = entry.step.table.nbytes if isinstance(entry.step, Append) else 0
-        if group and size + rows > MAX_BYTES:
+        if group and size + entry.step.size > MAX_BYTES:
             yield group
             group, size = [], 0
         group.append(entry)
-        size += rows
+        size += entry.step.size
     if group:
         yield group

@@ -1,6 +1,13 @@
 """What a document is: names and types, what a data key says, and the translation of earlier schemas."""
 
-from tilewright.documents.data_keys import is_external, is_true, numpy_dtype, shape
+from tilewright.documents.data_keys import (
+    ALL_IN_TABLE,
+    MAX_ARRAY_SIZE,
+    is_external,
+    is_true,
+    numpy_dtype,
+    shape,
+)
 from tilewright.documents.jsonable import to_json
 from tilewright.documents.kinds import (
     DOCUMENT_NAMES,
@@ -16,9 +23,11 @@ from tilewright.documents.names import Distinct, is_key, is_text, path_segment, 
 from tilewright.documents.notes import Notes, label, quoted
 
 __all__ = [
+    "ALL_IN_TABLE",
     "DOCUMENT_NAMES",
     "EVENT_NAMES",
     "LEGACY_ASSET_NAMES",
+    "MAX_ARRAY_SIZE",
     "NOTE",
     "Distinct",
     "Document",

@@ -13,6 +13,10 @@ import numpy as np
 from tilewright.documents.notes import quoted
 from tilewright.errors import InputError
 
+MAX_ARRAY_SIZE = 16
+"""Elements of an array in an event that stays in the table, if nobody says otherwise; Bluesky's writer has the same."""
+ALL_IN_TABLE = -1
+"""In place of such a number: whatever their size."""
 _DTYPE_OF_JSON_TYPE = {"number": "<f8", "array": "<f8", "integer": "<i8", "boolean": "|b1", "string": "<U0"}
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import ormsgpack
 
+from tilewright.documents import MAX_ARRAY_SIZE
 from tilewright.errors import InputError
 from tilewright.journal.names import place, public_name
 
@@ -55,6 +56,8 @@ class Header:
     """Name and version of what wrote it."""
     spec_to_mimetype: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Mimetypes of the specs that older Resource documents name, where the writer was told better ones."""
+    max_array_size: int = MAX_ARRAY_SIZE
+    """Elements of an array in an event that stays in the table; -1 for all."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "catalog", public_name(self.catalog))

@@ -95,6 +95,8 @@ class _Bundle:
                 await self._append(path, step["rows"])
             case "check":
                 return [await self._check(path, step["column"], step["rows"], step["order"])]
+            case "write" | "extend":
+                await self._nodes.lengthen(path, step)
             case "update":
                 await self._nodes.update_source(path, DataSource.model_validate(step["data_source"]))
             case "set":

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import anyio
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
@@ -24,8 +25,10 @@ from tiled.server.schemas import Management
 from tiled.structures.core import StructureFamily
 from tiled.utils import ensure_awaitable
 
-from tilewright.server import sources
+from tilewright.delivery.remote import OCTETS
+from tilewright.server import arrays, sources
 from tilewright.server.tables import TableAdapter
+from tilewright.tables.ragged import RAGGED_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,6 +139,25 @@ class Nodes:
                 node.id,
                 {"type": "array-ref", "data_source": source.model_dump(), "patch": None, "shape": shape},
             )
+
+    async def lengthen(self, path: Path, step: dict[str, Any]) -> None:
+        """Take the step `write` or `extend` of an array; see `tilewright.server.arrays`."""
+        node = await self.find(path)
+        adapter = self.adapter(node)
+        take, payload = (arrays.write, "data") if step["do"] == "write" else (arrays.extend, "rows")
+        async with arrays.lock_of(self._context):
+            source = await take(adapter, step)
+            if source is None:
+                return
+            async with self._context.engine.begin() as db:
+                await sources.set_structure(db, self._root.insert, source)
+        if self._context.streaming_cache:  # subscribers are told as Tiled tells them
+            count = (
+                step["shape"] if step["do"] == "write" else [source.structure.shape[0] - step["first_row"]]
+            )
+            media_type = OCTETS if step["do"] == "write" else RAGGED_FILE
+            offset = [step["first_row"]]
+            await adapter._stream(media_type, None, step[payload], count, offset=offset)  # noqa: SLF001
 
     async def set_items(self, path: Path, items: dict[str, Any]) -> None:
         """Set top-level items of a node's metadata."""
@@ -252,7 +274,10 @@ class Nodes:
         kinds = tuple(adapter.supported_storage())
         for storage in self._context.writable_storage.values():
             if isinstance(storage, kinds):
-                placed: DataSource = await ensure_awaitable(adapter.init_storage, storage, source, list(path))
+                ours = await anyio.to_thread.run_sync(arrays.place, storage, source, path)
+                placed: DataSource = ours or await ensure_awaitable(
+                    adapter.init_storage, storage, source, list(path)
+                )
                 return placed
         raise HTTPException(_NOT_ALLOWED, f"The server has no storage to write {source.mimetype!r} to.")
 

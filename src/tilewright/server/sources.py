@@ -60,6 +60,12 @@ async def update(db: AsyncConnection, into: Insert, node: int, source: DataSourc
     await _add_files(db, into, source.id, source.assets)
 
 
+async def set_structure(db: AsyncConnection, into: Insert, source: DataSource) -> None:
+    """Replace a data source's structure alone."""
+    changed = {"structure_id": await _structure_id(db, into, source)}
+    await db.execute(_SOURCES.update().where(_SOURCES.c.id == source.id).values(**changed))
+
+
 async def insert_row(db: AsyncConnection, table: Any, row: dict[str, Any]) -> int:
     """Insert a row; return its id."""
     return int((await db.execute(_inserting(table), row)).scalar_one())
@@ -71,20 +77,25 @@ def _inserting(table: Any) -> Any:
 
 
 async def _row(db: AsyncConnection, into: Insert, source: DataSource) -> dict[str, Any]:
-    structure_id: str | None = None
-    if source.structure is not None:
-        structure = as_json(source)
-        structure_id = compute_structure_id(structure)
-        statement = into(_STRUCTURES).values(id=structure_id, structure=structure)
-        await db.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
     return {
         "structure_family": source.structure_family,
         "mimetype": source.mimetype,
         "management": source.management,
         "parameters": source.parameters,
         "properties": source.properties,
-        "structure_id": structure_id,
+        "structure_id": await _structure_id(db, into, source),
     }
+
+
+async def _structure_id(db: AsyncConnection, into: Insert, source: DataSource) -> str | None:
+    """Return the id of a data source's structure, which is in the catalog then."""
+    if source.structure is None:
+        return None
+    structure = as_json(source)
+    structure_id: str = compute_structure_id(structure)
+    statement = into(_STRUCTURES).values(id=structure_id, structure=structure)
+    await db.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+    return structure_id
 
 
 async def _add_files(db: AsyncConnection, into: Insert, source_id: int, files: Sequence[Asset]) -> None:

@@ -138,6 +138,27 @@ class TableAdapter(SQLAdapter):
                 del counts[next(iter(counts))]
             counts[self.dataset_id] = there + missing.num_rows
 
+    def replace_from(self, column: str, least: int, rows: pa.Table) -> None:
+        """Put rows in the place of those in which a number is `least` or more, in one transaction."""
+        try:
+            self._replace_from(column, least, rows)
+        except DatabaseError:
+            if self._is_there():
+                raise
+            self._create()
+            self._replace_from(column, least, rows)
+
+    def _replace_from(self, column: str, least: int, rows: pa.Table) -> None:
+        where = f'_dataset_id = {int(self.dataset_id)} AND "{column}" >= {int(least)}'
+        whole = rows.select(self.structure().columns).cast(self.structure().arrow_schema_decoded)
+        for name, number in (("_partition_id", np.int16(0)), ("_dataset_id", np.int32(self.dataset_id))):
+            whole = whole.add_column(0, name, pa.array([number] * len(rows)))
+        with closing(self.storage.connect()) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(f'DELETE FROM "{self.table_name}" WHERE {where}')  # noqa: S608 (names Tiled checked)
+                cursor.adbc_ingest(self.table_name, whole, mode="append")
+            connection.commit()
+
     def _count(self) -> int:
         query = f'SELECT COUNT(*) FROM "{self.table_name}" WHERE _dataset_id = {int(self.dataset_id)}'  # noqa: S608 (a name Tiled checked)
         try:

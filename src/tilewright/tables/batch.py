@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tilewright.documents import is_true, quoted, to_json
+from tilewright.documents import ALL_IN_TABLE, is_true, quoted, to_json
 from tilewright.errors import InputError
+from tilewright.tables.blocks import Block, gather, join, type_of
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX
 from tilewright.tables.schema import Column, Hints, Schema, column_type
-from tilewright.tables.values import convert, is_plain, kind_of
+from tilewright.tables.values import Converted, convert, is_plain, kind_of, largest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    from tilewright.tables.array_types import ArrayType
 
 FILLED = "filled"
 STRAYS = "strays"
@@ -45,6 +48,15 @@ class Stray:
 
 Strays = dict[int, dict[Any, Stray]]
 """By row of the page and data key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a stream: of its table, and of the arrays beside it."""
+
+    table: pa.Table
+    arrays: dict[str, Block]
+    """By the name of the node."""
 
 
 class SchemaTooNarrow(Exception):  # noqa: N818 - a signal between two of our own functions, not an error
@@ -116,50 +128,100 @@ def rows_of(page: Page) -> int:
     return len(page[SEQ_NUM])
 
 
-def build(pages: Iterable[Page], schema: Schema, data_keys: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return the rows of the pages, in order, as one table.
+def build(pages: Iterable[Page], schema: Schema, data_keys: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Return the rows of the pages, in order.
 
     Raises
     ------
     SchemaTooNarrow
         If a column must be wider, or a column is missing, for these values.
     """
-    batches, needed = [], Hints()
+    built, needed = [], Hints()
     for page in pages:
-        batch, hints = _build_page(page, schema, data_keys)
+        rows, hints = _build_page(page, schema, data_keys)
         needed = needed.merge(hints)
-        batches.append(batch)
+        built.append(rows)
     if needed != Hints():
         raise SchemaTooNarrow(needed)
-    table = pa.Table.from_batches([batch for batch in batches if batch is not None], schema=schema.arrow)
-    return table.combine_chunks()  # many small chunks would make a request several times its size
+    parts = [rows for rows in built if rows is not None]
+    table = pa.concat_tables([rows.table for rows in parts]) if parts else schema.arrow.empty_table()
+    arrays = {
+        array.name: join([rows.arrays[array.name] for rows in parts]) for array in schema.arrays if parts
+    }
+    return Rows(
+        table.combine_chunks(), arrays
+    )  # many small chunks would make a request several times its size
 
 
 def _build_page(
     page: Page, schema: Schema, data_keys: Mapping[Any, Mapping[str, Any]]
-) -> tuple[pa.RecordBatch | None, Hints]:
+) -> tuple[Rows | None, Hints]:
     rejected: dict[int, dict[str, Any]] = {}
     for row, entries in page[STRAYS].items():
         for key, stray in entries.items():
             _reject(rejected, row, key, stray)
-    arrays, types = [], {}
+    blocks, unlike = _blocks_of(page, schema, rejected)
+    columns, narrow = [], {}
     for column in schema.columns:
         if column.name == REJECTED and not column.source:
             continue
         values = _values(page, column)
         converted = convert(values, column.type, widens=column.widens)
         if converted.widened is not None:
-            types[column.name] = converted.widened
+            narrow[column.name] = converted.widened
         for row, reason in converted.rejected.items():
             _reject(rejected, row, _public_key(column), Stray(values[row], reason))
-        arrays.append(converted.array)
+        if (kind := _array_instead(column, values, converted, schema, data_keys)) is not None:
+            unlike[column.key] = kind
+        columns.append(converted.array)
     has_rejected = schema.columns[-1].name == REJECTED
-    hints = Hints(types, _unforeseen(page, schema, data_keys), rejected=bool(rejected) and not has_rejected)
+    hints = Hints(
+        narrow,
+        _unforeseen(page, schema, data_keys),
+        rejected=bool(rejected) and not has_rejected,
+        arrays=unlike,
+    )
     if hints != Hints():
         return None, hints
     if has_rejected:
-        arrays.append(pa.array([_json(rejected.get(row)) for row in range(rows_of(page))], pa.string()))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema.arrow), hints
+        columns.append(pa.array([_json(rejected.get(row)) for row in range(rows_of(page))], pa.string()))
+    return Rows(pa.Table.from_arrays(columns, schema=schema.arrow), blocks), hints
+
+
+def _blocks_of(
+    page: Page, schema: Schema, rejected: dict[int, dict[str, Any]]
+) -> tuple[dict[str, Block], dict[Any, ArrayType]]:
+    """Return the rows of the arrays beside the table, and the types of those that have to be others."""
+    blocks, types = {}, {}
+    for array in schema.arrays:
+        values = page["data"].get(array.key)
+        values = [None] * rows_of(page) if values is None else values
+        gathered = gather(values, array.type)
+        for row, reason in gathered.rejected.items():
+            _reject(rejected, row, array.key, Stray(values[row], reason))
+        if gathered.block is None:
+            assert gathered.needed is not None, "one of the two"
+            types[array.key] = gathered.needed
+        else:
+            blocks[array.name] = gathered.block
+    return blocks, types
+
+
+def _array_instead(
+    column: Column,
+    values: Any,
+    converted: Converted,
+    schema: Schema,
+    data_keys: Mapping[Any, Mapping[str, Any]],
+) -> ArrayType | None:
+    """Return the type of array that a column's values need if they are too large for the table; None if they are not."""
+    is_list = column.source == "data" and pa.types.is_list(column.type) and column.key not in schema.kept
+    if not is_list or schema.most == ALL_IN_TABLE:
+        return None
+    fits = converted.array is not None and not converted.rejected
+    if fits and largest(converted.array) <= schema.most:
+        return None
+    return type_of(values, data_keys.get(column.key, {}), schema.most)
 
 
 def _unforeseen(

@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tilewright.documents import is_external, is_text, numpy_dtype, quoted, shape
+from tilewright.documents import MAX_ARRAY_SIZE, is_external, numpy_dtype, quoted, shape
 from tilewright.errors import InputError
+from tilewright.tables.array_types import ArrayType, declared_type, is_array
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
 from tilewright.tables.values import FLOAT, INT, MAX_DIMENSIONS, wider
 
@@ -49,13 +50,19 @@ class Hints:
     values came in the events after all (`filled`), and those of later descriptors."""
     rejected: bool = False
     """Whether the table has the `rejected` column."""
+    arrays: Mapping[Any, ArrayType] = field(default_factory=dict)
+    """Type of each data key whose values are an array beside the table, where it is not as the descriptor says. One that
+    no array can be of stands for a data key that has to stay in the table."""
 
     def merge(self, other: Hints) -> Hints:
         """Return what both teach."""
         types = dict(self.types)
         for name, type_ in other.types.items():
             types[name] = type_ if name not in types else (wider(types[name], type_) or types[name])
-        return Hints(types, {**self.extra_keys, **other.extra_keys}, self.rejected or other.rejected)
+        arrays = dict(self.arrays)
+        for key, kind in other.arrays.items():
+            arrays[key] = arrays[key].merge(kind) if key in arrays else kind
+        return Hints(types, {**self.extra_keys, **other.extra_keys}, self.rejected or other.rejected, arrays)
 
     def ordered(self, data_keys: Iterable[Any]) -> Hints:
         """Return the same with `extra_keys` in the order of the data keys.
@@ -67,12 +74,27 @@ class Hints:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrayColumn:
+    """A data key whose values are an array beside the table, with a row for each row of that."""
+
+    name: str
+    """Name of its node; the table has its timestamps."""
+    key: Any
+    type: ArrayType
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of one stream's table."""
+    """The columns of one stream's table, and the arrays beside it."""
 
     columns: tuple[Column, ...]
     renamed: tuple[tuple[Any, str], ...]
-    """Data keys whose column has another name: (key, name)."""
+    """Data keys whose column, or array, has another name: (key, name)."""
+    arrays: tuple[ArrayColumn, ...] = ()
+    most: int = MAX_ARRAY_SIZE
+    """Elements of an array that stays in the table."""
+    kept: frozenset[Any] = frozenset()
+    """Data keys that stay in the table however large their values are: no array can be of their type."""
 
     @property
     def arrow(self) -> pa.Schema:
@@ -81,8 +103,9 @@ class Schema:
 
     @property
     def keys(self) -> frozenset[Any]:
-        """The data keys that have a column."""
-        return frozenset(column.key for column in self.columns if column.source == "data")
+        """The data keys that have a column, or an array."""
+        columns = (column.key for column in self.columns if column.source == "data")
+        return frozenset((*columns, *(array.key for array in self.arrays)))
 
     def hints_from(self, existing: pa.Schema) -> Hints | None:
         """Return what to learn from a table that exists with this schema; None if it cannot hold our rows.
@@ -103,7 +126,9 @@ class Schema:
         return Hints(types, rejected=REJECTED in existing.names and REJECTED not in ours)
 
 
-def schema_for(data_keys: Mapping[Any, Mapping[str, Any]], hints: Hints) -> Schema:
+def schema_for(
+    data_keys: Mapping[Any, Mapping[str, Any]], hints: Hints, most: int = MAX_ARRAY_SIZE
+) -> Schema:
     """Return the schema of a stream with these data keys.
 
     Parameters
@@ -112,6 +137,8 @@ def schema_for(data_keys: Mapping[Any, Mapping[str, Any]], hints: Hints) -> Sche
         As in the descriptor; external ones get no column unless their values came in the events.
     hints
         What is known beyond the descriptor.
+    most
+        How many elements of an array stay in the table; -1 for all.
     """
     types = {
         key: hints.extra_keys[key] if is_external(spec) else arrow_type(spec)
@@ -119,15 +146,30 @@ def schema_for(data_keys: Mapping[Any, Mapping[str, Any]], hints: Hints) -> Sche
         if not is_external(spec) or key in hints.extra_keys
     }
     types.update((key, type_) for key, type_ in hints.extra_keys.items() if key not in types)
+    kinds = {key: hints.arrays.get(key) or _declared(data_keys.get(key, {}), most) for key in types}
+    beside = {key: kind for key, kind in kinds.items() if kind is not None and kind.is_storable}
     names = column_names(types)
     columns = [Column(SEQ_NUM, "", SEQ_NUM, INT), Column(TIME, "", TIME, FLOAT)]
-    columns += [Column(name, "data", key, types[key]) for key, name in names.items()]
-    columns += [Column(TIMESTAMP_PREFIX + name, "timestamps", key, FLOAT) for key, name in names.items()]
+    columns += [Column(name, "data", key, types[key]) for key, name in names.items() if key not in beside]
+    columns += [
+        Column(TIMESTAMP_PREFIX + names[key], "timestamps", key, FLOAT)
+        for key in sorted(
+            names, key=lambda key: key in beside
+        )  # those of columns first, in the columns' order
+    ]
     if hints.rejected:
         columns.append(Column(REJECTED, "", REJECTED, pa.string()))
-    widened = (Column(column.name, column.source, column.key, _widened(column, hints)) for column in columns)
-    renamed = tuple((key, name) for key, name in names.items() if key != name)
-    return Schema(tuple(widened), renamed)
+    return Schema(
+        tuple(replace(column, type=_widened(column, hints)) for column in columns),
+        tuple((key, name) for key, name in names.items() if key != name),
+        tuple(ArrayColumn(names[key], key, kind) for key, kind in beside.items()),
+        most,
+        frozenset(kinds.keys() - beside.keys()) & hints.arrays.keys(),
+    )
+
+
+def _declared(spec: Mapping[str, Any], most: int) -> ArrayType | None:
+    return None if is_external(spec) else declared_type(spec, most)
 
 
 def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
@@ -139,9 +181,7 @@ def arrow_type(spec: Mapping[str, Any]) -> pa.DataType:
     ListType(list<item: list<item: int16>>)
     """
     scalar = _scalar_type(spec)
-    if not (
-        is_text(declared := spec.get("dtype")) and declared == "array"
-    ):  # anything else has its own ways to compare
+    if not is_array(spec):
         return scalar
     dimensions = max(1, len(shape(spec)))
     if dimensions > MAX_DIMENSIONS:

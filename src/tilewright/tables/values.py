@@ -63,7 +63,7 @@ def convert(
     >>> convert([1.5, "out of range"], FLOAT).rejected
     {1: "str does not fit a column of double: 'out of range'"}
     """
-    array = pa.array(values) if isinstance(values, np.ndarray) else _infer(values)
+    array = pa.array(values) if isinstance(values, np.ndarray) else infer(values)
     if array is not None and (exact := _cast(array, target)) is not None:
         return Converted(exact)
     return _convert_each(values.tolist() if isinstance(values, np.ndarray) else values, target, widens=widens)
@@ -82,6 +82,26 @@ def is_plain(values: Any) -> bool:
 def kind_of(value: Any) -> str:
     """Return the name of a value's type, or of the type of what could not be encoded."""
     return value.type_name if isinstance(value, Unencodable) else type(value).__name__
+
+
+def largest(column: pa.ListArray) -> int:
+    """Return how many elements the largest list of a column has, those of the lists in it counted together.
+
+    >>> largest(pa.array([[[1, 2], [3]], [[4]], None]))
+    3
+    """
+    if not len(column):
+        return 0
+    offsets, inner = _opened(column)
+    while pa.types.is_list(inner.type):
+        deeper, inner = _opened(inner)
+        offsets = deeper[offsets]
+    return int(np.diff(offsets).max())
+
+
+def _opened(column: pa.ListArray) -> tuple[np.ndarray[Any, Any], pa.Array]:
+    """Return where the lists of a column begin and end in what they hold, and that."""
+    return column.offsets.to_numpy(), column.values  # noqa: PD011 - Arrow's, not those of pandas
 
 
 def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -104,8 +124,11 @@ def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     return FLOAT if pa.types.is_floating(one) or pa.types.is_floating(other) else INT
 
 
-def _infer(values: list[Any]) -> pa.Array | None:
-    """Let Arrow look at the values. It decides by all of them, and refuses mixtures with text."""
+def infer(values: list[Any]) -> pa.Array | None:
+    """Let Arrow look at the values, and return what it makes of them; None if it cannot be trusted with them.
+
+    It decides by all of them, and refuses mixtures with text.
+    """
     if not _is_for_arrow(values):
         return None
     try:

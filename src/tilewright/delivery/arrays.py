@@ -1,0 +1,207 @@
+"""An array in the events of a stream, on the server: brought to match the plan; called by the run's delivery.
+
+Its rows are those of the stream's table. It lies in chunks of 1 to 4 MB, whatever the size of an event; the last one is
+written again as long as rows come to it. To write a row again changes nothing, so that a request may be repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tiled.structures.array import BuiltinDtype, StructDtype
+
+from tilewright.delivery.nodes import MAX_REQUEST_BYTES, Mismatch
+from tilewright.delivery.remote import FateUnknownError, NotThereError
+from tilewright.delivery.steps import Create, Extend, Write
+from tilewright.errors import FinalError
+from tilewright.formats.layout import Layout
+from tilewright.tables import ArrayType, Hints, Ragged, SchemaTooNarrow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+
+    from tilewright.delivery.remote import Node, Path, Remote
+    from tilewright.delivery.steps import Bundle
+    from tilewright.tables import ArrayColumn, Block, Schema
+
+ZARR = "application/x-zarr"
+RAGGED = "application/x-ragged+sql"
+CHUNK_BYTES = 2 << 20
+"""About the size of a chunk."""
+MOST_CHUNK_BYTES = 4 << 20
+"""A larger row is several chunks."""
+
+
+@dataclass(slots=True)
+class StoredArray:
+    """One array. `rows` is how many of its rows the server is known to have; None if it has to be asked."""
+
+    path: Path
+    key: Any
+    type: ArrayType
+    layout: Layout
+    metadata: dict[str, Any]
+    rows: int | None = 0
+    is_there: bool = False
+    """Whether the node is there, and can hold the rows."""
+    missing: dict[int, int] = field(default_factory=dict)
+    """How many rows of those sent from a row on have no value."""
+
+    @classmethod
+    def of(
+        cls, stream: Path, column: ArrayColumn, dims: tuple[str, ...], metadata: dict[str, Any]
+    ) -> StoredArray:
+        """Return an array of a stream of which nothing is known yet."""
+        kind = column.type
+        assert kind.dtype is not None, "known before anything is sent"
+        whole = tuple(length or 0 for length in kind.row_shape)
+        chunks = () if kind.is_ragged else chunk_shape(kind.dtype, whole)
+        layout = Layout(kind.dtype, whole, chunks, "stack", join_chunks=True, dims=dims)
+        return cls((*stream, column.name), column.key, kind, layout, metadata)
+
+    def create(self, bundle: Bundle, access_tags: list[str] | None, learn: Callable[[Hints], None]) -> None:
+        """Make it, or adopt the one that is there.
+
+        Sending the bundle calls `learn` with the type of one that is wider, and raises `SchemaTooNarrow`; and `Mismatch` if
+        what is there cannot hold the rows.
+        """
+        if self.is_there:
+            return
+
+        def then(node: Node) -> None:
+            if not node.created:
+                self._adopt(node, learn)
+            self.is_there = True
+
+        family = "ragged" if self.type.is_ragged else "array"
+        source = {
+            "structure_family": family,
+            "structure": self._structure(),
+            "mimetype": RAGGED if self.type.is_ragged else ZARR,
+            "parameters": {},
+        }
+        bundle.add(Create(self.path, family, self.metadata, [], source, access_tags), then)
+
+    def write(self, bundle: Bundle, remote: Remote, block: Block, first_row: int) -> None:
+        """Send the rows of a block, of which the first is the array's row `first_row`, that are not there."""
+        self.missing[first_row] = block.missing
+        if self.rows is None:
+            self._count(remote)
+        assert self.rows is not None, "counted"
+        start = max(0, self.rows - first_row)
+        if isinstance(block.values, Ragged):
+            if start < block.rows:
+                self._add(bundle, Extend(self.path, block, start, first_row + start), first_row + block.rows)
+            return
+        step = max(
+            1, MAX_REQUEST_BYTES // max(1, math.prod(self.layout.row_shape) * self.layout.dtype.itemsize)
+        )
+        while start < block.rows:
+            stop = min(start + step, block.rows)
+            self._add(bundle, Write(self.path, block, start, stop, first_row + start), first_row + stop)
+            start = stop
+
+    def _add(self, bundle: Bundle, step: Write | Extend, rows: int) -> None:
+        def then(_: None) -> None:
+            self.rows = rows
+
+        def failed(error: Exception) -> bool:
+            if isinstance(error, FinalError) and not isinstance(error, NotThereError):
+                raise Mismatch(self.path, str(error)) from error
+            if self.type.is_ragged and isinstance(error, FateUnknownError):
+                self.rows = None
+            return False
+
+        bundle.add(step, then, failed)
+
+    def _count(self, remote: Remote) -> None:
+        node = remote.get(self.path)
+        if node is None or node.structure is None:
+            raise NotThereError(f"{'/'.join(self.path)} is gone")
+        self.rows = int(node.structure["shape"][0])
+
+    def _adopt(self, node: Node, learn: Callable[[Hints], None]) -> None:
+        there = _type_of(node)
+        if there is None or self.type.merge(there) != there:
+            raise Mismatch(self.path, f"it is {there}, and should be {self.type}")
+        if there != self.type:  # it is wider, from an earlier pass over the same journal
+            learned = Hints(arrays={self.key: there})
+            learn(learned)
+            raise SchemaTooNarrow(learned)
+        assert node.structure is not None, "an array has a structure"
+        rows = int(node.structure["shape"][0])
+        # The last chunk may have been cut off, or be longer than the rows in it: a stock server begins with a whole one.
+        whole = self.layout.chunk_shape[0] if self.layout.chunk_shape else 1
+        self.rows = rows if self.type.is_ragged else max(0, rows - 1) // whole * whole
+
+    def _structure(self) -> dict[str, Any]:
+        """Return Tiled's description of the array without a row."""
+        structure = self.layout.structure(0)
+        if not self.type.is_ragged:
+            # The first chunk says how many rows one has (`tiled.adapters.zarr`).
+            return {**structure, "chunks": [[self.layout.chunk_shape[0]], *structure["chunks"][1:]]}
+        lengths = self.type.row_shape
+        chunks = [[], *(None if length is None else [length] for length in lengths)]
+        return {**structure, "shape": [0, *lengths], "chunks": chunks, "size": 0}
+
+
+def chunk_shape(dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the chunks of an array, of as many rows as make a good size, or of a part of a row.
+
+    Examples
+    --------
+    >>> chunk_shape(np.dtype("f8"), (2048,)), chunk_shape(np.dtype("f8"), (4096, 4096))
+    ((128, 2048), (1, 128, 4096))
+    """
+    row_bytes = dtype.itemsize * math.prod(row_shape)
+    if row_bytes <= MOST_CHUNK_BYTES:
+        return (max(1, CHUNK_BYTES // max(1, row_bytes)), *row_shape)
+    shape = [1, *row_shape]
+    for axis in range(1, len(shape)):
+        rest = dtype.itemsize * math.prod(shape[axis + 1 :])
+        shape[axis] = max(1, min(shape[axis], MOST_CHUNK_BYTES // rest))
+        if rest <= MOST_CHUNK_BYTES:
+            break
+    return tuple(shape)
+
+
+def dims_of(schema: Schema, data_keys: Mapping[Any, Mapping[str, Any]]) -> dict[Any, tuple[str, ...]]:
+    """Return the names of the dimensions of a stream's arrays: as the descriptor says, else as Bluesky's writer gives them.
+
+    It names dimensions of one length alike, so that they are one in a Dataset.
+    """
+    names: dict[int, str] = {}
+    found = {}
+    for column in schema.arrays:
+        declared: Any = data_keys.get(column.key, {}).get("dims")
+        lengths = column.type.row_shape
+        is_list = isinstance(declared, (list, tuple)) and len(declared) == len(lengths)
+        if is_list and all(isinstance(name, str) for name in declared):
+            found[column.key] = ("time", *declared)
+            continue
+        for length in lengths:
+            if length is not None:
+                names.setdefault(length, f"dim_int_{len(names) + 1}")
+        found[column.key] = (
+            "time",
+            *(
+                f"dim_rgd_{axis}" if length is None else names[length]
+                for axis, length in enumerate(lengths, 1)
+            ),
+        )
+    return found
+
+
+def _type_of(node: Node) -> ArrayType | None:
+    """Return the type of an array that is there; None if it is something else."""
+    described = (node.structure or {}).get("data_type")
+    if described is None or node.structure is None:
+        return None
+    kind = StructDtype if "fields" in described else BuiltinDtype
+    return ArrayType(
+        kind.from_json(described).to_numpy_dtype(), tuple(node.structure["shape"][1:]), is_seen=True
+    )

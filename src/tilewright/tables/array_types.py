@@ -1,0 +1,136 @@
+"""What the arrays in the events of one data key are: a descriptor and values come in, an `ArrayType` goes out.
+
+`schema` asks what the descriptor says, `blocks` and `batch` what the values need. Pure.
+
+    every row has the same shape      →  (rows, *row_shape), an array
+    lengths vary from row to row      →  (rows, None, …), a ragged array
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, numpy_dtype, shape
+from tilewright.errors import InputError
+from tilewright.tables.exact import wider_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_RAGGED_KINDS = "biuf"
+_RAGGED_BYTES = range(1, 9)
+"""Sizes of numbers that a ragged array takes (`tiled.adapters.ragged` keeps them in a table)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """The dtype of a data key's values, and the shape of the value of one event."""
+
+    dtype: np.dtype[Any] | None
+    """None as long as nobody has said it."""
+    row_shape: tuple[int | None, ...]
+    """None stands for a length that varies, or is 0."""
+    is_seen: bool = False
+    """Whether values had this shape, and it is not only the descriptor's word."""
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether a length varies from row to row."""
+        return None in self.row_shape
+
+    @property
+    def is_storable(self) -> bool:
+        """Whether a server can hold an array of it.
+
+        A ragged one takes numbers only; none takes objects, or structures in which a field is an array.
+        """
+        if self.dtype is None:
+            return True
+        if self.is_ragged:
+            return self.dtype.kind in _RAGGED_KINDS and self.dtype.itemsize in _RAGGED_BYTES
+        fields = (self.dtype[name] for name in self.dtype.names or ())
+        return self.dtype.kind != "O" and all(field.subdtype is None for field in fields)
+
+    @property
+    def fill(self) -> Any:
+        """What stands in a row without a value: NaN, or NaT, or else zero, False or an empty text."""
+        if self.dtype is not None and self.dtype.kind in "fcmM":
+            return self.dtype.type("NaT") if self.dtype.kind in "mM" else np.nan
+        return np.zeros((), self.dtype)[()]
+
+    def merge(self, other: ArrayType) -> ArrayType:
+        """Return the type that holds what either holds; this one's dtype or number of dimensions, if there is none.
+
+        What the descriptor says of the shape gives way to what was seen.
+
+        Examples
+        --------
+        >>> one, other = ArrayType(np.dtype("i2"), (3, 4), True), ArrayType(np.dtype("f8"), (5, 4), True)
+        >>> one.merge(other)
+        ArrayType(dtype=dtype('float64'), row_shape=(None, 4), is_seen=True)
+        """
+        dtype = self.dtype or other.dtype
+        if self.dtype is not None and other.dtype is not None:
+            dtype = wider_dtype(self.dtype, other.dtype) or self.dtype
+        return ArrayType(dtype, self._merged_shape(other), self.is_seen or other.is_seen)
+
+    def _merged_shape(self, other: ArrayType) -> tuple[int | None, ...]:
+        if self.is_seen != other.is_seen:
+            return self.row_shape if self.is_seen else other.row_shape
+        if len(self.row_shape) != len(other.row_shape):
+            return self.row_shape
+        both = zip(self.row_shape, other.row_shape, strict=True)
+        return tuple(one if one == another else None for one, another in both)
+
+
+def declared_type(spec: Mapping[str, Any], most: int = MAX_ARRAY_SIZE) -> ArrayType | None:
+    """Return the type of a data key's array, by its descriptor; None if its values belong into the table, or may do.
+
+    Parameters
+    ----------
+    spec
+        The data key in the descriptor.
+    most
+        How many elements stay in the table.
+
+    Examples
+    --------
+    >>> declared_type({"dtype": "array", "shape": [2048], "dtype_numpy": "<i4"})
+    ArrayType(dtype=dtype('int32'), row_shape=(2048,), is_seen=False)
+    >>> declared_type({"dtype": "array", "shape": [3]}), declared_type({"dtype": "number", "shape": []})
+    (None, None)
+    """
+    if most == ALL_IN_TABLE or not is_array(spec):
+        return None
+    declared = shape(spec)
+    lengths = tuple(length for length in declared if isinstance(length, int) and length > 0)
+    if len(lengths) < len(declared) or math.prod(lengths) <= most:
+        return None
+    kind = ArrayType(declared_dtype(spec), lengths)
+    return kind if kind.is_storable else None
+
+
+def is_array(spec: Mapping[str, Any]) -> bool:
+    """Tell whether the values of a data key are arrays, by its descriptor."""
+    declared = spec.get("dtype")
+    return isinstance(declared, str) and declared == "array"
+
+
+def declared_dtype(spec: Mapping[str, Any]) -> np.dtype[Any] | None:
+    """Return the dtype of a data key's elements if the descriptor says it, and not only that it is an array.
+
+    Examples
+    --------
+    >>> declared_dtype({"dtype": "array"}), declared_dtype({"dtype": "array", "dtype_numpy": "<u2"})
+    (None, dtype('uint16'))
+    """
+    said = {name: value for name, value in spec.items() if name != "dtype"}
+    try:
+        dtype = numpy_dtype(said)
+    except InputError:  # it says nothing
+        return None
+    return None if dtype.kind == "O" or dtype.itemsize == 0 else dtype
