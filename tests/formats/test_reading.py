@@ -78,6 +78,35 @@ def test_hdf5_one_file_an_event(tmp_path, resource, descriptor, datum, register)
     np.testing.assert_array_equal(register(array).read(), frames)
 
 
+@pytest.mark.parametrize(
+    ("shape", "stored"),
+    [
+        ([1, 4, 5], (6, 4, 5)),  # as ophyd-async has it
+        ([4, 5], (6, 4, 5)),
+        ([4, 5], (6, 1, 4, 5)),
+        ([3, 4, 5], (18, 4, 5)),
+        ([1], (6,)),
+        ([3], (18,)),
+    ],
+)
+def test_hdf5_with_more_than_is_promised(
+    shape, stored, tmp_path, resource, descriptor, datum, register, update
+):
+    """A detector writes on while its documents are on their way."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["d"] = indexed(*stored)
+    array = open_array(resource(HDF5, f"file://localhost{tmp_path}/x.h5", dataset="d"), descriptor(shape))
+    expected = indexed(6) if shape == [1] else indexed(6, *shape)
+    array.add_datum(datum(0, 2))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), expected[:2])
+    for start, stop in ((2, 3), (3, 6)):
+        array.add_datum(datum(start, stop))
+        node = update(node, array, len(array.assets))
+        np.testing.assert_array_equal(node.read(), expected[:stop])
+        np.testing.assert_array_equal(node[start], expected[start])
+
+
 @pytest.mark.parametrize("template", ["%s_%06d.tif", "scan_{:06d}.tif"])
 def test_tiff_sequence_that_grows(template, tmp_path, resource, descriptor, datum, register, update):
     frames = indexed(6, 4, 5)
