@@ -1,6 +1,8 @@
 """One server that every program here reads and writes: ours, with Bluesky's exporter in its configuration."""
 
+import asyncio
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -149,6 +151,34 @@ def detectors():
     from ophyd import sim
 
     return sim
+
+
+@pytest.fixture
+def blob(run_engine, files):
+    """Return a function that makes a detector of `ophyd_async.sim` whose frames are all different.
+
+    They come at once, or as often as `gate` is released.
+    """
+    from ophyd_async.core import AutoIncrementFilenameProvider, StaticPathProvider, init_devices
+    from ophyd_async.sim import PatternGenerator, SimBlobDetector
+
+    def make(name, gate=None):
+        place = files / f"{name}-{uuid.uuid4().hex[:8]}"
+        place.mkdir()
+        positions = itertools.count()
+
+        async def move_on(_):
+            await (gate.acquire() if gate else asyncio.sleep(0.001))
+            generator.set_x(next(positions) / 10)
+
+        generator = PatternGenerator(move_on)
+        provider = StaticPathProvider(AutoIncrementFilenameProvider(name), place)
+        with init_devices():
+            detector = SimBlobDetector(provider, generator, name=name)
+        assert detector.name == name
+        return detector
+
+    return make
 
 
 @pytest.fixture
