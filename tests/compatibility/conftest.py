@@ -1,11 +1,15 @@
 """One server that every program here reads and writes: ours, with Bluesky's exporter in its configuration."""
 
+import asyncio
+import copy
+import itertools
 import json
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiled.client import from_uri
 from tiled.structures.core import Spec
@@ -68,6 +72,65 @@ def write(container):
         yield write
 
 
+@pytest.fixture
+def bluesky_container(client):
+    """Another empty catalog in the server, for Bluesky's writer."""
+    return client.create_container(f"b{uuid.uuid4().hex[:8]}", specs=[Spec("CatalogOfBlueskyRuns", "3.0")])
+
+
+@pytest.fixture
+def record(write, catalog, bluesky_container, run_engine):
+    """Return a function that has a plan's run recorded by both writers: our run, Bluesky's, and the documents.
+
+    `bluesky=False` leaves Bluesky's out, where it raises; its run is then None.
+    """
+    from bluesky_tiled_plugins.writing.tiled_writer import TiledWriter as BlueskyWriter
+
+    documents = []
+    run_engine.subscribe(lambda name, doc: documents.append((name, copy.deepcopy(doc))))
+    run_engine.subscribe(write.writer)
+
+    def record(plan, *, bluesky=True):
+        documents.clear()
+        if not bluesky:
+            (uid,) = run_engine(plan)
+            return catalog[uid], None, list(documents)
+        theirs = BlueskyWriter(bluesky_container)
+        (uid,) = run_engine(plan, lambda name, doc: theirs(name, copy.deepcopy(doc)))
+        return catalog[uid], open_catalog(bluesky_container)[uid], list(documents)
+
+    return record
+
+
+@pytest.fixture
+def equal():
+    """Return a function that compares an array that Tiled serves with one read from files: shape, dtype, values."""
+
+    def equal(array, expected):
+        values = array.read()
+        assert array.shape == values.shape == expected.shape
+        assert array.dtype == values.dtype == expected.dtype
+        np.testing.assert_array_equal(values, expected)
+
+    return equal
+
+
+@pytest.fixture
+def same_as_bluesky(equal):
+    """Return a function that compares the external arrays of two runs: shape, chunks, dtype, dims, values."""
+
+    def same_as_bluesky(ours, theirs):
+        keys = [
+            (name, key) for name in ours for key, spec in ours[name].data_keys.items() if "external" in spec
+        ]
+        assert keys
+        for name, key in keys:
+            assert ours[name][key].structure() == theirs[name][key].structure()
+            equal(ours[name][key], theirs[name][key].read())
+
+    return same_as_bluesky
+
+
 @pytest.fixture(scope="session")
 def stock_home(tmp_path_factory):
     return tmp_path_factory.mktemp("stock")
@@ -88,6 +151,34 @@ def detectors():
     from ophyd import sim
 
     return sim
+
+
+@pytest.fixture
+def blob(run_engine, files):
+    """Return a function that makes a detector of `ophyd_async.sim` whose frames are all different.
+
+    They come at once, or as often as `gate` is released.
+    """
+    from ophyd_async.core import AutoIncrementFilenameProvider, StaticPathProvider, init_devices
+    from ophyd_async.sim import PatternGenerator, SimBlobDetector
+
+    def make(name, gate=None):
+        place = files / f"{name}-{uuid.uuid4().hex[:8]}"
+        place.mkdir()
+        positions = itertools.count()
+
+        async def move_on(_):
+            await (gate.acquire() if gate else asyncio.sleep(0.001))
+            generator.set_x(next(positions) / 10)
+
+        generator = PatternGenerator(move_on)
+        provider = StaticPathProvider(AutoIncrementFilenameProvider(name), place)
+        with init_devices():
+            detector = SimBlobDetector(provider, generator, name=name)
+        assert detector.name == name
+        return detector
+
+    return make
 
 
 @pytest.fixture

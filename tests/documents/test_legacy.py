@@ -94,6 +94,58 @@ def test_frames_equal_those_of_bluesky(kind):
     assert translator.notes == []
 
 
+def test_numbers_of_files_equal_those_of_bluesky_where_each_event_has_the_next():
+    documents = run(KINDS_OF_DATUM["other"], resources=[resource(spec="NPY_SEQ")])
+    ours, theirs = stream_documents(translate(documents)[0]), by_bluesky(documents)
+    assert theirs[0][1]["parameters"].pop("index") == 0  # of the first datum, and no parameter of all
+    assert ours == theirs
+
+
+def test_numbers_of_files_where_not_each_event_has_the_next():
+    """A baseline takes files of the same Resource, event 2 is taken again, and another Resource goes on."""
+    documents = [
+        START,
+        descriptor("d1"),
+        descriptor("d2", "baseline"),
+        resource("r1", "NPY_SEQ"),
+        resource("r2", "NPY_SEQ"),
+        *(datum(n, uid, index=n) for uid in ("r1", "r2") for n in range(5)),
+        event(1, {"img": "r1/0"}, "d2"),
+        event(1, {"img": "r1/1"}),
+        event(2, {"img": "r1/2"}),
+        event(2, {"img": "r1/3"}),
+        event(2, {"img": "r1/4"}, "d2"),
+        event(3, {"img": "r2/2"}),
+        event(4, {"img": "r1/1"}),
+        STOP,
+    ]
+    out, translator = translate(documents)
+    ranges = [
+        (doc["uid"], doc["descriptor"], doc["indices"]["start"], doc["seq_nums"]["start"])
+        for name, doc in out
+        if name == "stream_datum"
+    ]
+    assert ranges == [
+        ("r1/0", "d2", 0, 1),
+        ("r1/1", "d1", 1, 1),
+        ("r1/2", "d1", 2, 2),
+        ("r1/3", "d1", 3, 2),
+        ("r1/4", "d2", 4, 2),
+        ("r2/2", "d1", 3 + 2, 3),  # after three rows
+        ("r1/1", "d1", 1, 4),
+    ]
+    assert all("index" not in doc["parameters"] for name, doc in out if name == "stream_resource")
+    assert translator.notes == []
+
+
+def test_a_number_that_no_file_has():
+    documents = run([datum(0, index=0), datum(1, index=-1)], resources=[resource(spec="NPY_SEQ")])
+    out, translator = translate(documents)
+    (note,) = translator.notes
+    assert "expected the number of a file, found -1" in note
+    assert [doc["uid"] for name, doc in out if name == "stream_datum"] == ["r1/0"]
+
+
 def test_several_resources_streams_and_keys_equal_those_of_bluesky():
     resources = [resource("r1"), resource("r2", "AD_TIFF"), resource("r3", "novel")]
     documents = [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import h5py
 import numpy as np
 import pytest
@@ -76,6 +79,49 @@ def test_hdf5_one_file_an_event(tmp_path, resource, descriptor, datum, register)
     )
     array.add_datum(datum(0, 3))
     np.testing.assert_array_equal(register(array).read(), frames)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stored"),
+    [
+        ([1, 4, 5], (6, 4, 5)),  # as ophyd-async has it
+        ([4, 5], (6, 4, 5)),
+        ([4, 5], (6, 1, 4, 5)),
+        ([3, 4, 5], (18, 4, 5)),
+        ([1], (6,)),
+        ([3], (18,)),
+    ],
+)
+def test_hdf5_with_more_than_is_promised(
+    shape, stored, tmp_path, resource, descriptor, datum, register, update
+):
+    """A detector writes on while its documents are on their way."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["d"] = indexed(*stored)
+    array = open_array(resource(HDF5, f"file://localhost{tmp_path}/x.h5", dataset="d"), descriptor(shape))
+    expected = indexed(6) if shape == [1] else indexed(6, *shape)
+    array.add_datum(datum(0, 2))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), expected[:2])
+    for start, stop in ((2, 3), (3, 6)):
+        array.add_datum(datum(start, stop))
+        node = update(node, array, len(array.assets))
+        np.testing.assert_array_equal(node.read(), expected[:stop])
+        np.testing.assert_array_equal(node[start], expected[start])
+
+
+@pytest.mark.parametrize(("age", "status"), [(0, 503), (10**6, 422)])
+def test_hdf5_with_less_than_is_promised(age, status, tmp_path, resource, descriptor, datum, register):
+    """It may still come, unless nobody has written to the file for long."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["d"] = indexed(2, 4, 5)
+    os.utime(tmp_path / "x.h5", (time.time() - age,) * 2)
+    array = open_array(resource(HDF5, f"file://localhost{tmp_path}/x.h5", dataset="d"), descriptor([1, 4, 5]))
+    array.add_datum(datum(0, 3))
+    node = register(array)
+    answer = node.context.http_client.get(node.uri.replace("/metadata/", "/array/full/", 1))
+    assert answer.status_code == status
+    assert "The files hold 2 along the first dimension, but 3 are promised" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("template", ["%s_%06d.tif", "scan_{:06d}.tif"])

@@ -74,6 +74,7 @@ def test_a_package_adds_its_format(resource, descriptor, caplog):
     (note,) = open_array(resource("application/x-novel"), descriptor([])).notes
     assert note.endswith("plugin")
     assert adapters_by_mimetype() == {
+        "application/x-hdf5": "tilewright.formats.hdf5:HDF5Adapter",
         "application/x-zarr": "tilewright.formats.zarr_stores:ZarrAdapter",
         "application/x-novel": "tilewright_test_plugin:Adapter",
     }

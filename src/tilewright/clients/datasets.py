@@ -56,7 +56,7 @@ def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str
 
 
 def to_numpy(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    """Return a column as a numpy array, 2-D for lists of one length, without changing a value.
+    """Return a column as a numpy array, of more dimensions for lists of one shape, without changing a value.
 
     >>> to_numpy(pd.Series([1, None], dtype="Int64"))
     array([ 1., nan])
@@ -74,8 +74,24 @@ def to_numpy(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
         return values
     lists = [value for value in column if isinstance(value, np.ndarray)] if column.dtype == object else []
     if len(lists) == len(column) > 0 and len({value.shape for value in lists}) == 1:
-        return np.stack(lists)
+        return _stacked(lists)
     return column.to_numpy()
+
+
+def _stacked(lists: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Return arrays of one shape as one array; what Arrow leaves as arrays within arrays becomes dimensions, too.
+
+    >>> nested = np.empty(2, dtype=object)
+    >>> nested[:] = [np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])]
+    >>> _stacked([nested, nested, nested, nested]).shape
+    (4, 2, 3)
+    """
+    whole = np.stack(lists)
+    inner = [value for value in whole.flat if isinstance(value, np.ndarray)] if whole.dtype == object else []
+    if not inner or len(inner) < whole.size or len({value.shape for value in inner}) > 1:
+        return whole
+    values = _stacked(inner)
+    return values.reshape(*whole.shape, *values.shape[1:])
 
 
 def _values(client: Any) -> Any:

@@ -41,6 +41,8 @@ Patch = Callable[[Doc], Doc]
 _LONGEST_REPR = 200  # characters of what is quoted in a note
 _MOST_MISSING = 10  # datums that a note lists
 _NOTHING = object()
+SPEC_OF_NUMBERED_FILES = "NPY_SEQ"
+"""Of ophyd's simulated cameras: `index` among a datum's kwargs is the number in the name of its file."""
 
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "resource": ("uid",),
@@ -71,6 +73,10 @@ class _Queue:
     """Frames of the present Resource that have been named (where datums count frames)."""
     frames_before: int = 0
     """Frames of the Resources before it."""
+    rows: int = 0
+    """Rows of all StreamDatums so far."""
+    first_rows: dict[str, int] = field(default_factory=dict)
+    """The row that file 0 of a Resource would have, by its uid (where datums number files)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class Translator:
     Documents are never altered and never copied deeply: what passes through is the same object.
     Datums are kept until the run ends, because a later event may name one again.
 
-    The meaning of specs, datum_kwargs and uids is that of `RunNormalizer` in bluesky-tiled-plugins 2.0.
+    The meaning of specs, datum_kwargs and uids is that of `RunNormalizer` in bluesky-tiled-plugins 2.0, but for the
+    `index` of `NPY_SEQ`, which it takes no notice of: see `_take_number`.
     """
 
     def __init__(
@@ -314,17 +321,18 @@ class Translator:
         datum = self._datums[reference.datum_id]
         kwargs = dict(datum.get("datum_kwargs") or {})
         kwargs.pop("_resource_spec", None)  # was for the patches
+        resource = self._resources[datum["resource"]]
         try:
-            start, stop = _take_frames(kwargs, reference.seq_num, queue)
+            indices, seq_nums = _take_ranges(kwargs, reference.seq_num, queue, resource)
         except Exception as error:  # noqa: BLE001 - kwargs of odd types raise anything
             self._note(f"The frames of a datum cannot be understood ({error!r}): {_quoted(datum)}.")
             return
         # One StreamResource for each use: two streams may share a file, and each gets its own node.
         uid = f"{datum['resource']}-{reference.descriptor}-{reference.data_key}"
+        queue.rows += indices["stop"] - indices["start"]
         if uid not in self._emitted:
             self._emitted.add(uid)
             self._used_resources.add(datum["resource"])
-            resource = self._resources[datum["resource"]]
             parameters = {**resource["parameters"], **kwargs}
             yield (
                 "stream_resource",
@@ -336,10 +344,33 @@ class Translator:
                 "uid": datum["datum_id"],
                 "stream_resource": uid,
                 "descriptor": reference.descriptor,
-                "indices": {"start": start, "stop": stop},
-                "seq_nums": {"start": start + 1, "stop": stop + 1},
+                "indices": indices,
+                "seq_nums": seq_nums,
             },
         )
+
+
+def _take_ranges(kwargs: Doc, seq_num: Any, queue: _Queue, resource: Doc) -> tuple[Doc, Doc]:
+    """Return a datum's indices and seq_nums, as a StreamDatum has them; takes what says so out of `kwargs`."""
+    if resource["parameters"].get("spec") == SPEC_OF_NUMBERED_FILES and "index" in kwargs:
+        start = _take_number(kwargs, queue, resource["uid"])
+        stop, first = start + 1, operator.index(seq_num)
+    else:
+        start, stop = _take_frames(kwargs, seq_num, queue)
+        first = start + 1  # as Bluesky has it
+    return {"start": start, "stop": stop}, {"start": first, "stop": first + stop - start}
+
+
+def _take_number(kwargs: Doc, queue: _Queue, resource: str) -> int:
+    """Return the frame of a datum that gives the number of its file.
+
+    The files of a Resource are numbered as they were written: for several streams, as a baseline and the scan, and anew
+    for an event that is taken again. So neither the seq_num nor the place among the events tells the file.
+    """
+    number = operator.index(kwargs.pop("index"))
+    if number < 0:
+        raise InputError(f"expected the number of a file, found {number}")
+    return queue.first_rows.setdefault(resource, queue.rows) + number
 
 
 def _take_frames(kwargs: Doc, seq_num: Any, queue: _Queue) -> tuple[int, int]:

@@ -1,0 +1,69 @@
+"""Of an array in files, the rows that its documents have promised.
+
+In come what is in the files, lazily, and the shape that is registered; out goes an array of that shape. The adapters of
+formats whose files grow call this on the server, at each request.
+
+    files (7, 240, 320), registered (5, 1, 240, 320)  →  the first 5 frames, as (5, 1, 240, 320)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def promised_rows(whole: Any, shape: tuple[int, ...]) -> Any:
+    """Return as much of an array as a shape says.
+
+    A detector writes on while its documents are on their way, and one that was interrupted has written frames that
+    no document names. Tiled cuts off what is too much only where the file has the dimensions that are registered.
+
+    Parameters
+    ----------
+    whole
+        Array of what is in the files, rows along its first dimension; dask or numpy.
+    shape
+        As registered; may have dimensions of length 1 that the files lack, or several for the first one of theirs.
+
+    Returns
+    -------
+    array
+        Of that shape; `whole` itself where its rows are of another kind, for Tiled to compare or to refuse.
+
+    Raises
+    ------
+    DataNotReadyError
+        If the files hold fewer. Tiled's server answers that it may be tried again, if they were written to lately.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> promised_rows(np.arange(12).reshape(6, 2), (2, 2, 2)).tolist()
+    [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+    """
+    if whole.shape == tuple(shape) or not _has_rows_like(whole.shape, shape):
+        return whole
+    rows = math.prod(shape) // max(math.prod(whole.shape[1:]), 1)
+    if len(whole) < rows:
+        from tiled.adapters.utils import DataNotReadyError  # noqa: PLC0415 - on the server only
+
+        raise DataNotReadyError(
+            f"The files hold {len(whole)} along the first dimension, but {rows} are promised (shape {shape}). They"
+            " may not have been written yet; try again later."
+        )
+    return whole[:rows].reshape(shape)
+
+
+def _has_rows_like(whole: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Tell whether rows of files make up a shape: its last dimensions are those of a row, but for lengths of 1.
+
+    Examples
+    --------
+    >>> _has_rows_like((7, 4, 5), (3, 1, 4, 5)), _has_rows_like((7, 1, 4, 5), (3, 4, 5)), _has_rows_like((7,), (3, 2))
+    (True, True, True)
+    >>> _has_rows_like((7, 4, 5), (3, 5, 4)), _has_rows_like((2, 0, 4, 5), (3, 4, 5))
+    (False, False)
+    """
+    row = [length for length in whole[1:] if length != 1]
+    declared = [length for length in shape if length != 1]
+    return declared[len(declared) - len(row) :] == row if len(row) <= len(declared) else False
