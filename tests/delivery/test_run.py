@@ -5,11 +5,10 @@ import dataclasses
 import pyarrow as pa
 import pytest
 
-from tilewright.delivery import Outcome, RunDelivery, nodes, target
+from tilewright.delivery import Outcome, nodes
 from tilewright.delivery.remote import FateUnknownError, Remote
 from tilewright.documents.notes import MAX_NOTE_LENGTH, MAX_NOTES
-from tilewright.errors import FinalError, TransientError
-from tilewright.journal import Header, JournalReader, JournalWriter, encode
+from tilewright.errors import FinalError
 from tilewright.testing.documents import file_documents, run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
@@ -17,11 +16,6 @@ from tilewright.testing.expected import compare_runs
 @pytest.fixture(autouse=True)
 def _settle_quickly(monkeypatch):
     monkeypatch.setattr(nodes, "SETTLE_SECONDS", 0.01)
-
-
-@pytest.fixture
-def remote(catalog):
-    return target(catalog).connect()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,43 +49,6 @@ def watched(remote):
     return Watched(**fields).without_bundles()
 
 
-class Journal:
-    """A journal that a test writes to and delivers."""
-
-    def __init__(self, path):
-        self.writer = JournalWriter(path, Header("run", None, 0.0, "test"))
-        self.readers = []
-
-    def append(self, documents):
-        for document in documents:
-            self.writer.append(encode(*document))
-
-    def delivery(self, remote):
-        self.readers.append(JournalReader(self.writer.path))
-        return RunDelivery(self.readers[-1], remote)
-
-
-@pytest.fixture
-def journal(tmp_path):
-    journal = Journal(tmp_path / "run.twj")
-    yield journal
-    journal.writer.close()
-    for reader in journal.readers:
-        reader.close()
-
-
-def deliver(delivery, *, ended=False, tries=20):
-    """Step until the server is level, as the worker does, and return the outcome."""
-    for _ in range(tries):
-        try:
-            outcome = delivery.step(ended=ended)
-        except TransientError:
-            continue
-        if outcome is not Outcome.MORE:
-            return outcome
-    raise AssertionError("delivery does not come to an end")
-
-
 def assert_delivered(catalog, documents):
     assert compare_runs(documents, catalog.__getitem__) == []
 
@@ -101,7 +58,7 @@ def test_a_run_in_pieces(journal, watched, catalog):
     delivery = journal.delivery(watched)
     for start in range(0, len(documents), 4):
         journal.append(documents[start : start + 4])
-        outcome = deliver(delivery)
+        outcome = journal.deliver(delivery)
     assert outcome is Outcome.DONE
     assert_delivered(catalog, documents)
     assert [rows for what, _, rows in watched.asked if what == "append"] == [2, 4, 3]
@@ -112,9 +69,9 @@ def test_a_run_in_pieces(journal, watched, catalog):
 def test_what_is_there_is_not_sent_again(journal, watched, catalog):
     documents = simple_run(events=6)
     journal.append(documents)
-    assert deliver(journal.delivery(watched)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(watched)) is Outcome.DONE
     watched.asked.clear()
-    assert deliver(journal.delivery(watched)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(watched)) is Outcome.DONE
     assert {what for what, *_ in watched.asked} == {"count"}
     assert_delivered(catalog, documents)
 
@@ -122,9 +79,9 @@ def test_what_is_there_is_not_sent_again(journal, watched, catalog):
 def test_another_deliverer_carries_on(journal, watched, catalog):
     documents = simple_run(events=10)
     journal.append(documents[:6])
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     journal.append(documents[6:])
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     assert [rows for what, _, rows in watched.asked if what == "append"] == [4, 6]
     assert_delivered(catalog, documents)
 
@@ -138,7 +95,7 @@ def test_an_append_of_unknown_fate_is_neither_lost_nor_repeated(journal, watched
     delivery = journal.delivery(watched)
     for start in range(0, len(documents), 3):
         journal.append(documents[start : start + 3])
-        outcome = deliver(delivery)
+        outcome = journal.deliver(delivery)
     assert outcome is Outcome.DONE
     assert watched.failures == []
     assert_delivered(catalog, documents)
@@ -149,7 +106,7 @@ def test_a_wider_number_makes_the_table_anew(journal, watched, catalog):
     delivery = journal.delivery(watched)
     for document in documents:
         journal.append([document])
-        deliver(delivery)
+        journal.deliver(delivery)
     assert_delivered(catalog, documents)
     assert ("delete", "internal", None) in watched.asked
 
@@ -157,7 +114,7 @@ def test_a_wider_number_makes_the_table_anew(journal, watched, catalog):
 def test_a_wider_number_in_the_first_batch_costs_nothing(journal, watched, catalog):
     documents = run_of({"n": [1, 2, 3, 4.5, 5]}, dtypes={"n": "<i8"})
     journal.append(documents)
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     assert_delivered(catalog, documents)
     assert ("delete", "internal", None) not in watched.asked
 
@@ -182,10 +139,10 @@ def test_a_server_that_fails_while_a_table_of_another_stream_has_to_be_wider(jou
     ]
     journal.append(documents[:-6])
     delivery = journal.delivery(watched)
-    deliver(delivery)
+    journal.deliver(delivery)
     watched.failures.append("before")
     journal.append(documents[-6:])
-    assert deliver(delivery) is Outcome.DONE
+    assert journal.deliver(delivery) is Outcome.DONE
     assert watched.failures == []
     assert_delivered(catalog, documents)
 
@@ -201,7 +158,7 @@ def test_what_goes_wrong_with_many_documents_takes_no_memory(journal, remote, mo
         raise ValueError(f"not today: {doc['uid']}" + "!" * 1000)
 
     monkeypatch.setattr(delivery._translator, "translate", fail)
-    assert deliver(delivery, ended=True) is Outcome.DONE
+    assert journal.deliver(delivery, ended=True) is Outcome.DONE
     assert len(delivery.problems) == MAX_NOTES + 1
     assert max(map(len, delivery.problems)) <= MAX_NOTE_LENGTH
     assert not delivery.verified
@@ -210,10 +167,10 @@ def test_what_goes_wrong_with_many_documents_takes_no_memory(journal, remote, mo
 def test_a_widened_table_is_adopted_by_the_next_deliverer(journal, watched, catalog):
     documents = run_of({"n": [1, 2.5, 3, 4, 5]}, dtypes={"n": "<i8"})
     journal.append(documents[:4])
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     watched.asked.clear()
     journal.append(documents[4:])
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     assert ("delete", "internal", None) not in watched.asked
     assert_delivered(catalog, documents)
 
@@ -222,13 +179,13 @@ def test_rows_that_should_not_be_there_are_put_right(journal, remote, catalog):
     documents = simple_run(events=5)
     journal.append(documents[:-1])
     delivery = journal.delivery(remote)
-    deliver(delivery)
+    journal.deliver(delivery)
     path = (documents[0][1]["uid"], "primary", "internal")
     remote.append_rows(
         path, pa.Table.from_pylist([{"seq_num": 1}, {"seq_num": 2}], remote.get(path).arrow_schema), 5
     )
     journal.append(documents[-1:])
-    assert deliver(delivery) is Outcome.DONE
+    assert journal.deliver(delivery) is Outcome.DONE
     assert_delivered(catalog, documents)
 
 
@@ -236,12 +193,12 @@ def test_rows_in_another_order_are_put_right(journal, remote, catalog):
     documents = simple_run(events=5)
     journal.append(documents[:3])
     delivery = journal.delivery(remote)
-    deliver(delivery)
+    journal.deliver(delivery)
     path = (documents[0][1]["uid"], "primary", "internal")
     wrong = [{"seq_num": number} for number in (3, 2, 4, 5)]  # as many as there should be
     remote.append_rows(path, pa.Table.from_pylist(wrong, remote.get(path).arrow_schema), 1)
     journal.append(documents[3:])
-    assert deliver(delivery) is Outcome.DONE
+    assert journal.deliver(delivery) is Outcome.DONE
     assert_delivered(catalog, documents)
 
 
@@ -264,7 +221,7 @@ def test_a_request_that_arrives_twice_changes_nothing(journal, watched, catalog)
     delivery = journal.delivery(repeating)
     for start in range(0, len(documents), 3):
         journal.append(documents[start : start + 3])
-        outcome = deliver(delivery)
+        outcome = journal.deliver(delivery)
     assert outcome is Outcome.DONE
     assert len(sent) > 2
     assert ("delete", "internal", None) not in watched.asked
@@ -287,20 +244,19 @@ def widened(documents):
 
 
 @pytest.mark.parametrize("change", [lambda documents: documents[:5], other_rows, lambda d: d[:-1], widened])
-def test_another_journal_of_a_run_takes_nothing_away(journal, remote, catalog, tmp_path, caplog, change):
+def test_another_journal_of_a_run_takes_nothing_away(journal, remote, catalog, caplog, change):
     documents = simple_run(events=6)
     journal.append(documents)
-    deliver(journal.delivery(remote))
-    shorter = Journal(tmp_path / "copy.twj")
+    journal.deliver(journal.delivery(remote))
+    shorter = journal.another("copy.twj")
     shorter.append(change(documents))
     delivery = shorter.delivery(remote)
-    assert deliver(delivery, ended=True) is Outcome.DONE
+    assert journal.deliver(delivery, ended=True) is Outcome.DONE
     assert not delivery.verified
     assert "nothing there was changed" in caplog.text
     assert_delivered(catalog, documents)
     assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["state"] == "complete"
-    shorter.writer.close()
-    delivery.reader.close()
+    shorter.close()
 
 
 def test_a_mismatch_that_stays_is_reported_and_not_repaired_for_ever(journal, watched):
@@ -313,7 +269,7 @@ def test_a_mismatch_that_stays_is_reported_and_not_repaired_for_ever(journal, wa
     lying = Lying(**{field.name: getattr(watched, field.name) for field in dataclasses.fields(Watched)})
     journal.append(simple_run(events=5))
     with pytest.raises(FinalError, match=r"made anew 3 times.*999 rows, the journal 5"):
-        deliver(journal.delivery(lying))
+        journal.deliver(journal.delivery(lying))
 
 
 def test_a_run_that_is_another_is_left_alone(journal, remote, catalog):
@@ -322,7 +278,7 @@ def test_a_run_that_is_another_is_left_alone(journal, remote, catalog):
     catalog.create_container(uid, metadata={"start": {"uid": uid, "time": 0.0}})
     journal.append(documents)
     with pytest.raises(FinalError, match=r"already has a run .* whose start document is another"):
-        deliver(journal.delivery(remote))
+        journal.deliver(journal.delivery(remote))
     assert catalog[uid].metadata["start"] == {"uid": uid, "time": 0.0}
     assert len(catalog[uid]) == 0
 
@@ -330,7 +286,7 @@ def test_a_run_that_is_another_is_left_alone(journal, remote, catalog):
 def test_a_run_cut_off_is_readable_and_marked(journal, remote, catalog):
     documents = simple_run(events=5)[:-2]
     journal.append(documents)
-    assert deliver(journal.delivery(remote), ended=True) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote), ended=True) is Outcome.DONE
     assert_delivered(catalog, documents)
     run = catalog[documents[0][1]["uid"]]
     assert run.metadata["tilewright"]["state"] == "interrupted"
@@ -344,25 +300,25 @@ def test_a_note_that_holds_no_more_is_taken_back(journal, remote, catalog):
     journal.append(documents[:4])
     delivery = journal.delivery(remote)
     delivery._problems.add("something went wrong")
-    deliver(delivery, ended=True)
+    journal.deliver(delivery, ended=True)
     assert catalog[uid].metadata["notes"] == ["something went wrong"]
     journal.append(documents[4:])
-    deliver(journal.delivery(remote), ended=True)
+    journal.deliver(journal.delivery(remote), ended=True)
     assert catalog[uid].metadata["notes"] == []
 
 
 def test_a_cut_off_run_that_goes_on_is_completed(journal, remote, catalog):
     documents = simple_run(events=5)
     journal.append(documents[:4])
-    deliver(journal.delivery(remote), ended=True)
+    journal.deliver(journal.delivery(remote), ended=True)
     journal.append(documents[4:])
-    deliver(journal.delivery(remote), ended=True)
+    journal.deliver(journal.delivery(remote), ended=True)
     assert_delivered(catalog, documents)
     assert catalog[documents[0][1]["uid"]].metadata["tilewright"]["state"] == "complete"
 
 
 def test_a_journal_without_a_start_is_nothing(journal, remote, catalog):
-    assert deliver(journal.delivery(remote), ended=True) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote), ended=True) is Outcome.DONE
     assert len(catalog) == 0
 
 
@@ -372,7 +328,7 @@ def test_damage_is_told_in_the_run(journal, remote, catalog):
     data = bytearray(journal.writer.path.read_bytes())
     data[data.index(b"seq_num") + 1] ^= 0xFF
     journal.writer.path.write_bytes(data)
-    deliver(journal.delivery(remote), ended=True)
+    journal.deliver(journal.delivery(remote), ended=True)
     run = catalog[documents[0][1]["uid"]]
     assert run.metadata["tilewright"]["verified"] is False
     assert any("the journal is damaged: bytes" in note for note in run.notes)
@@ -382,7 +338,7 @@ def test_damage_is_told_in_the_run(journal, remote, catalog):
 def test_more_columns_than_one_table_takes(journal, watched, catalog):
     documents = simple_run(events=3, keys=1100)
     journal.append(documents)
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     assert_delivered(catalog, documents)
     assert [key for what, key, _ in watched.asked if what == "append"] == [
         "internal_0",
@@ -395,7 +351,7 @@ def test_a_large_backlog_goes_out_in_requests_of_a_bounded_size(journal, watched
     monkeypatch.setattr(nodes, "MAX_REQUEST_BYTES", 10_000)
     documents = simple_run(events=500)
     journal.append(documents)
-    deliver(journal.delivery(watched))
+    journal.deliver(journal.delivery(watched))
     sizes = [rows for what, _, rows in watched.asked if what == "append"]
     assert sum(sizes) == 500
     assert max(sizes) <= 200
@@ -422,7 +378,7 @@ def test_an_array_the_server_refuses_costs_the_run_nothing(journal, remote, cata
         chunk_shape=[1, 2, 2],
     )
     journal.append(documents)
-    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
     assert len(catalog[documents[0][1]["uid"]].table()) == 3
 
 
@@ -433,7 +389,7 @@ def test_columns_that_widen_one_after_the_other(journal, watched, catalog):
     delivery = journal.delivery(watched)
     for document in documents:
         journal.append([document])
-        deliver(delivery)
+        journal.deliver(delivery)
     assert_delivered(catalog, documents)
 
 
@@ -456,13 +412,13 @@ def test_a_later_descriptor_with_another_data_key(journal, watched, catalog, at_
     delivery = journal.delivery(watched)
     for piece in [documents] if at_once else [[document] for document in documents]:
         journal.append(piece)
-        deliver(delivery)
+        journal.deliver(delivery)
     run = catalog[documents[0][1]["uid"]]
     table = run.table(timestamps=True)
     assert table["extra"].fillna(-1).tolist() == [-1, -1, -1, 40, 50, 60]
     assert table["x0"].tolist() == simple_run_column(6)
     assert run.metadata["tilewright"]["verified"]
-    assert deliver(journal.delivery(watched)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(watched)) is Outcome.DONE
     assert catalog[documents[0][1]["uid"]].table()["extra"].count() == 3
 
 
@@ -484,7 +440,7 @@ def test_columns_of_a_later_descriptor_keep_their_order_when_the_table_is_made_a
         for name, doc in events[3:]
     ]
     journal.append([start, descriptor, *events[:3], ("descriptor", later), *filled, stop])
-    assert deliver(journal.delivery(watched), ended=True, tries=100) is Outcome.DONE
+    assert journal.deliver(journal.delivery(watched), ended=True, tries=100) is Outcome.DONE
     table = catalog[start[1]["uid"]].table()
     assert [name for name in table if name in ("x0", "image", "extra")] == ["x0", "image", "extra"]
     assert table["image"].fillna(0).tolist() == [0, 0, 0, 1.5, 1.5, 1.5]
@@ -498,10 +454,10 @@ def test_a_run_deleted_in_mid_delivery_is_made_again(journal, remote, catalog):
     documents = simple_run(events=6)
     delivery = journal.delivery(remote)
     journal.append(documents[:5])
-    deliver(delivery)
+    journal.deliver(delivery)
     catalog.delete_contents(documents[0][1]["uid"], recursive=True, external_only=False)
     journal.append(documents[5:])
-    assert deliver(delivery) is Outcome.DONE
+    assert journal.deliver(delivery) is Outcome.DONE
     assert_delivered(catalog, documents)
 
 
@@ -514,7 +470,7 @@ def test_a_record_that_ends_past_the_end_is_not_waited_for_for_ever(journal, rem
     data = bytearray(journal.writer.path.read_bytes())
     data[place : place + 4] = (1 << 20).to_bytes(4, "little")
     journal.writer.path.write_bytes(data)
-    assert deliver(journal.delivery(remote), ended=True) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote), ended=True) is Outcome.DONE
     run = catalog[documents[0][1]["uid"]]
     assert run.stop is not None
     assert run.table()["seq_num"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]  # its checksum fits what is there
@@ -527,7 +483,7 @@ def test_a_journal_whose_start_cannot_be_read_is_not_taken_for_delivered(journal
     data[data.index(b"scan_id")] ^= 0xFF
     journal.writer.path.write_bytes(data)
     with pytest.raises(FinalError, match="its start document cannot be read"):
-        deliver(journal.delivery(remote), ended=True)
+        journal.deliver(journal.delivery(remote), ended=True)
 
 
 ODD = {
@@ -548,7 +504,7 @@ def test_an_odd_document_costs_its_run_nothing_but_itself(journal, remote, catal
     (name, doc) = odd
     documents.insert(4, (name, {**doc, "descriptor": documents[1][1]["uid"], "uid": "odd"}))
     journal.append(documents)
-    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
     run = catalog[documents[0][1]["uid"]]
     assert run.table()["seq_num"].tolist() == [1, 2, 9, 3, 4]
     rejected = run.rejected()
@@ -559,7 +515,7 @@ def test_a_data_key_of_no_known_type(journal, remote, catalog):
     documents = simple_run(events=3)
     documents[1][1]["data_keys"]["x1"]["dtype_numpy"] = "rubbish"
     journal.append(documents)
-    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
     run = catalog[documents[0][1]["uid"]]
     assert run.table()["x0"].tolist() == [1.0, 2.0, 3.0]
     assert run.rejected()["value"].tolist() == [1.001, 2.001, 3.001]
@@ -578,7 +534,7 @@ def test_external_data_keys_whose_names_are_taken(journal, remote, catalog):
     ]
     documents[-1:-1] = [document for pair in files for document in pair]
     journal.append(documents)
-    assert deliver(journal.delivery(remote)) is Outcome.DONE
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
     run = catalog[start["uid"]]
     assert run.table()["x0"].tolist() == [1.0, 2.0, 3.0]
     assert set(run.base["primary"].base) == {

@@ -52,7 +52,7 @@ def test_pages_stay_columns_and_rows_keep_their_order():
         ],
         schema_for(KEYS, Hints()),
         KEYS,
-    )
+    ).table
     assert table["seq_num"].to_pylist() == table["n"].to_pylist() == [1, 2, 3, 4]
     assert rows_of(sound_page(page, KEYS)) == 2
 

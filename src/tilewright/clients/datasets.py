@@ -14,10 +14,12 @@ import xarray as xr
 from tilewright.clients.frames import EXACT_INTEGERS, last_attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
 
-def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str) -> xr.Dataset:
+def make_dataset(
+    rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str, *, in_step: Collection[str] = ()
+) -> xr.Dataset:
     """Put columns and arrays side by side along the events.
 
     Parameters
@@ -29,7 +31,14 @@ def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str
         Data key → Tiled client of its array.
     dim0
         Name of the dimension of events.
+    in_step
+        Which of the arrays have a row for each row of the table. If the run is going on, one may have been asked for later
+        than the other: as many rows are given as all have.
     """
+    values = {key: _values(client) for key, client in arrays.items()}
+    if rows is not None:
+        rows = rows.iloc[: min([len(rows), *(len(values[key]) for key in in_step)])]
+        values |= {key: values[key][: len(rows)] for key in in_step}
     kept = slice(None) if rows is None else last_attempts(rows["seq_num"])
     coords: dict[str, Any] = {}
     variables: dict[Hashable, Any] = {}  # put together at the end: a Dataset that grows copies what it has
@@ -39,17 +48,16 @@ def make_dataset(rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str
         sizes[dim0] = len(last)
         coords = {name: (dim0, to_numpy(last[name])) for name in ("time", "seq_num")}
         for name in last.columns.drop(["time", "seq_num"]):
-            values = to_numpy(last[name])
-            dims = (dim0, *(f"{name}_dim{i}" for i in range(1, values.ndim)))
-            sizes |= zip(dims, values.shape, strict=True)
-            variables[name] = (dims, values)
-    for key, client in arrays.items():
-        data = _values(client)
-        events = sizes.get(dim0, len(data))
-        if rows is not None and len(data) == len(rows) != events:
-            data = data[kept]  # the array has every attempt, as the table has
+            column = to_numpy(last[name])
+            dims = (dim0, *(f"{name}_dim{i}" for i in range(1, column.ndim)))
+            sizes |= zip(dims, column.shape, strict=True)
+            variables[name] = (dims, column)
+    for key, whole in values.items():
+        events = sizes.get(dim0, len(whole))
+        has_attempts = rows is not None and len(whole) == len(rows) != events  # as the table has
+        data = whole[kept] if has_attempts else whole
         first = dim0 if len(data) == events else f"{key}_dim0"
-        array_dims = _dims(key, data.shape, first, getattr(client, "dims", None), sizes)
+        array_dims = _dims(key, data.shape, first, getattr(arrays[key], "dims", None), sizes)
         sizes |= zip(array_dims, data.shape, strict=True)
         variables[key] = (array_dims, data)
     return xr.Dataset(variables, coords=coords)
@@ -100,8 +108,18 @@ def _values(client: Any) -> Any:
     if hasattr(data, "dask"):
         return data
     out = np.empty(len(data), dtype=object)
-    out[:] = [np.asarray(event) for event in data]
+    for row, event in enumerate(data):
+        out[row] = _event(event, client.dtype)
     return out
+
+
+def _event(event: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the value of one event as an array; as nested lists if it is ragged within."""
+    values = event.tolist()
+    try:
+        return np.array(values, dtype)
+    except ValueError:
+        return values
 
 
 def _dims(

@@ -28,7 +28,9 @@ REJECTED = "rejected"
 KEYS = ("seq_num", "time")
 """Columns that every event has beside its data."""
 
-STREAM_SPECS = frozenset({"TilewrightStream", "BlueskyEventStream"})
+OURS = "TilewrightStream"
+"""Spec of the streams that our writer makes."""
+STREAM_SPECS = frozenset({OURS, "BlueskyEventStream"})
 _ARRAY_FAMILIES = frozenset({"array", "sparse", "awkward", "ragged"})
 _NAMESPACES = frozenset({"internal", "external"})
 
@@ -70,6 +72,11 @@ class Layout:
     """Columns `ts_<key>`: when each value of `<key>` was taken, seconds since 1970."""
     rejected: TablePart | None
     """The table with the column of rejected values, if there are any."""
+
+    @property
+    def in_events(self) -> tuple[str, ...]:
+        """The arrays whose values came in the events, so that the table has their timestamps."""
+        return tuple(key for key in self.arrays if f"ts_{key}" in self.timestamps)
 
     def home(self, column: str) -> TablePart | None:
         """Return the table that has a column (seq_num and time are in the first)."""
@@ -131,7 +138,7 @@ def stream_layout(parts: Mapping[str, dict[str, Any]], data_keys: Mapping[str, A
         if item["attributes"]["structure_family"] in _ARRAY_FAMILIES
     }
     columns = dict.fromkeys(column for table in tables for column in table.columns)
-    timestamps = _timestamps(list(columns), data_keys)
+    timestamps = _timestamps(list(columns), data_keys, array_paths)
     # Our writer calls a data key of this name "rejected_"; Bluesky's leaves it.
     is_data = REJECTED in data_keys and f"{REJECTED}_" not in columns
     special = {*KEYS, *timestamps} | (set() if is_data else {REJECTED})
@@ -145,20 +152,25 @@ def stream_layout(parts: Mapping[str, dict[str, Any]], data_keys: Mapping[str, A
     )
 
 
-def _timestamps(columns: list[str], data_keys: Mapping[str, Any]) -> tuple[str, ...]:
+def _timestamps(columns: list[str], data_keys: Mapping[str, Any], beside: Iterable[str]) -> tuple[str, ...]:
     """Return the columns that hold timestamps.
 
-    Our writer lays down the data and then, in the same order, their timestamps: so the place tells the timestamps of
-    `a` from a data key that is called `ts_a`. In other tables the descriptor tells it.
+    Our writer lays down the data and then, in the same order, their timestamps, and those of the arrays `beside` the table:
+    so the place tells the timestamps of `a` from a data key that is called `ts_a`. In other tables the descriptor tells it.
 
-    >>> _timestamps(["seq_num", "time", "a", "ts_a_", "ts_a", "ts_ts_a_"], {"a": {}, "ts_a": {}})
+    >>> _timestamps(["seq_num", "time", "a", "ts_a_", "ts_a", "ts_ts_a_"], {"a": {}, "ts_a": {}}, [])
     ('ts_a', 'ts_ts_a_')
+    >>> _timestamps(["seq_num", "time", "a", "ts_a", "ts_image"], {"a": {}, "image": {}}, ["image"])
+    ('ts_a', 'ts_image')
     """
     names = [name for name in columns if name not in KEYS]
     if names[-1:] == [REJECTED]:
         names.pop()
-    data, stamps = names[: len(names) // 2], names[len(names) // 2 :]
-    if stamps == [f"ts_{name}" for name in data]:
+    arrays = {f"ts_{name}" for name in beside}
+    last = next((n for n, name in enumerate(reversed(names)) if name not in arrays), len(names))
+    half = (len(names) - last) // 2
+    data, stamps = names[:half], names[half:]
+    if stamps[:half] == [f"ts_{name}" for name in data] and arrays.issuperset(stamps[half:]):
         return tuple(stamps)
     known = {*columns, *data_keys}
     return tuple(

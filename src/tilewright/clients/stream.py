@@ -14,7 +14,7 @@ from tiled.client.container import Container
 
 from tilewright.clients import frames
 from tilewright.clients.http import read_columns, side_by_side
-from tilewright.clients.layout import KEYS, REJECTED, Layout, stream_layout, stream_parts
+from tilewright.clients.layout import KEYS, OURS, REJECTED, Layout, stream_layout, stream_parts
 from tilewright.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -176,7 +176,11 @@ class Stream(CompositeClient):
         columns = [name for name in wanted if name not in layout.arrays and name not in KEYS]
         rows = self._rows(layout, [*KEYS, *columns]) if layout.tables else None
         arrays = {key: self._lazy(layout.arrays[key]) for key in wanted if key in layout.arrays}
-        return make_dataset(rows, arrays, dim0 or "time")
+        # Only our writer has a row in them for each row of the table.
+        in_step = (
+            layout.in_events if any(spec["name"] == OURS for spec in self.item["attributes"]["specs"]) else ()
+        )
+        return make_dataset(rows, arrays, dim0 or "time", in_step=[key for key in in_step if key in arrays])
 
     def __getitem__(
         self, key: str | tuple[str, ...], _ignore_inlined_contents: bool = False

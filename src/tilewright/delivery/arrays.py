@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tiled.structures.array import BuiltinDtype, StructDtype
-
 from tilewright.delivery.nodes import MAX_REQUEST_BYTES, Mismatch
-from tilewright.delivery.remote import FateUnknownError, NotThereError
+from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError
 from tilewright.delivery.steps import Create, Extend, Write
 from tilewright.errors import FinalError
-from tilewright.formats.layout import Layout
-from tilewright.tables import ArrayType, Hints, Ragged, SchemaTooNarrow
+from tilewright.formats.layout import Layout, dtype_of
+from tilewright.tables import IN_TABLE, ArrayType, Hints, Ragged, SchemaTooNarrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +47,7 @@ class StoredArray:
     is_there: bool = False
     """Whether the node is there, and can hold the rows."""
     missing: dict[int, int] = field(default_factory=dict)
-    """How many rows of those sent from a row on have no value."""
+    """How many rows have no value, of those that were sent together: by the first of these."""
 
     @classmethod
     def of(
@@ -66,8 +64,8 @@ class StoredArray:
     def create(self, bundle: Bundle, access_tags: list[str] | None, learn: Callable[[Hints], None]) -> None:
         """Make it, or adopt the one that is there.
 
-        Sending the bundle calls `learn` with the type of one that is wider, and raises `SchemaTooNarrow`; and `Mismatch` if
-        what is there cannot hold the rows.
+        Sending the bundle calls `learn` with the type of one that is wider, and raises `SchemaTooNarrow`, also if the server
+        has no place for arrays, so that the values stay in the table; and `Mismatch` if what is there cannot hold the rows.
         """
         if self.is_there:
             return
@@ -84,11 +82,20 @@ class StoredArray:
             "mimetype": RAGGED if self.type.is_ragged else ZARR,
             "parameters": {},
         }
-        bundle.add(Create(self.path, family, self.metadata, [], source, access_tags), then)
+
+        def failed(error: Exception) -> bool:
+            if isinstance(error, FinalError) and not isinstance(error, NotThereError):
+                hints = Hints(arrays={self.key: IN_TABLE})
+                learn(hints)
+                raise SchemaTooNarrow(hints) from error
+            return False
+
+        bundle.add(Create(self.path, family, self.metadata, [], source, access_tags), then, failed)
 
     def write(self, bundle: Bundle, remote: Remote, block: Block, first_row: int) -> None:
         """Send the rows of a block, of which the first is the array's row `first_row`, that are not there."""
-        self.missing[first_row] = block.missing
+        if block.missing:
+            self.missing[first_row] = block.missing
         if self.rows is None:
             self._count(remote)
         assert self.rows is not None, "counted"
@@ -105,12 +112,20 @@ class StoredArray:
             self._add(bundle, Write(self.path, block, start, stop, first_row + start), first_row + stop)
             start = stop
 
+    @property
+    def note(self) -> str | None:
+        """A sentence on the rows without a value, if there are some."""
+        if not (count := sum(self.missing.values())):
+            return None
+        instead = "" if self.type.is_ragged else str(self.type.fill)
+        return f"{self.path[-1]!r} of stream {self.path[-2]!r} has no value in {count} of its rows, which are {instead or 'empty'}"
+
     def _add(self, bundle: Bundle, step: Write | Extend, rows: int) -> None:
         def then(_: None) -> None:
             self.rows = rows
 
         def failed(error: Exception) -> bool:
-            if isinstance(error, FinalError) and not isinstance(error, NotThereError):
+            if isinstance(error, ConflictError):
                 raise Mismatch(self.path, str(error)) from error
             if self.type.is_ragged and isinstance(error, FateUnknownError):
                 self.rows = None
@@ -154,6 +169,7 @@ def chunk_shape(dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> tuple[int, 
 
     Examples
     --------
+    >>> import numpy as np
     >>> chunk_shape(np.dtype("f8"), (2048,)), chunk_shape(np.dtype("f8"), (4096, 4096))
     ((128, 2048), (1, 128, 4096))
     """
@@ -201,7 +217,4 @@ def _type_of(node: Node) -> ArrayType | None:
     described = (node.structure or {}).get("data_type")
     if described is None or node.structure is None:
         return None
-    kind = StructDtype if "fields" in described else BuiltinDtype
-    return ArrayType(
-        kind.from_json(described).to_numpy_dtype(), tuple(node.structure["shape"][1:]), is_seen=True
-    )
+    return ArrayType(dtype_of(described), tuple(node.structure["shape"][1:]), is_seen=True)

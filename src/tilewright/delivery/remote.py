@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import httpx
+import numpy as np
 import ormsgpack
 import pyarrow as pa
 
 from tilewright.errors import FinalError, TransientError
-from tilewright.formats.layout import split
-from tilewright.tables.ragged import RAGGED_FILE
+from tilewright.formats.layout import dtype_of, split
+from tilewright.tables.ragged import RAGGED_FILE, decode_ragged
 from tilewright.tables.wire import ARROW_FILE, encode_rows
 
 if TYPE_CHECKING:
@@ -324,6 +325,25 @@ class Remote:
             return pa.ipc.open_file(pa.BufferReader(answer.content)).read_all().select(columns)
         except (pa.ArrowInvalid, KeyError) as error:
             raise TransientError(f"{self._label(path)}: the answer is no such table: {error}") from error
+
+    def read_rows(self, path: Path, start: int, stop: int) -> NDArray[Any]:
+        """Return rows of an array, as far as they are there."""
+        node = self.get(path)
+        if node is None or node.structure is None:
+            raise NotThereError(f"{self._label(path)} is gone")
+        rows = max(0, min(stop, node.structure["shape"][0]) - start)
+        shape = (rows, *node.structure["shape"][1:])
+        dtype = dtype_of(node.structure["data_type"])
+        if not rows:
+            return np.empty(shape, dtype)
+        params = {"slice": f"{start}:{start + rows}"}
+        answer = self._send("GET", "array/full", path, params=params, headers={"Accept": OCTETS})
+        return np.frombuffer(answer.content, dtype).reshape(shape)
+
+    def read_ragged(self, path: Path, start: int, stop: int) -> list[Any]:
+        """Return rows of a ragged array, each as nested lists of the bytes of numbers, as far as they are there."""
+        params, headers = {"slice": f"{start}:{stop}"}, {"Accept": RAGGED_FILE}
+        return decode_ragged(self._send("GET", "ragged/full", path, params=params, headers=headers).content)
 
     def delete(self, path: Path) -> None:
         """Delete a node, what is below it and the data the server keeps for it."""

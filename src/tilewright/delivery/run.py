@@ -112,6 +112,11 @@ class RunDelivery:
         """Rows of each stream, as far as the journal has been read."""
         return {plan.key: plan.rows for plan in self._plan.streams.values()}
 
+    @property
+    def stored(self) -> list[StoredArray]:
+        """Arrays of the events, of all streams."""
+        return [array for stream in self._streams.values() for array in stream.stored.values()]
+
     def waiting_bytes(self) -> int:
         """Return how much of the journal the server does not have yet."""
         return self.reader.size() - self.level_to
@@ -452,6 +457,7 @@ class RunDelivery:
             "documents": self._documents,
             "rows": self.rows,
             "seq_num_crc32": orders,
+            "arrays": {key: list(stream.stored) for key, stream in self._streams.items() if stream.stored},
             "verified": self.verified,
         }
         items: dict[str, Any] = {"tilewright": report}
@@ -469,6 +475,14 @@ class RunDelivery:
             for key, stream in self._streams.items()
             if stream.ahead
         )
+        missing = (array.note for array in self.stored if array.note is not None)
         damage = (f"the journal is damaged: {damage}" for damage in self.reader.damage)
-        sentences = [*self._plan.all_notes, *self._translator.notes, *self.problems, *damage, *ahead]
+        sentences = [
+            *self._plan.all_notes,
+            *self._translator.notes,
+            *missing,
+            *self.problems,
+            *damage,
+            *ahead,
+        ]
         return list(dict.fromkeys(sentences))

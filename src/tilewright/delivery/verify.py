@@ -20,14 +20,19 @@ from tilewright.errors import FinalError, SetupError
 from tilewright.journal import JournalReader, claims
 from tilewright.journal.disk import LOCK_SECONDS
 from tilewright.tables import TABLE
+from tilewright.tables.ragged import decode_ragged
 from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from tilewright.delivery.target import Target
 
+STORED = ("array", "ragged")
+"""Families of the arrays that a delivery writes itself."""
 MOST_PROBLEMS = 20
 """How many differences of one run are told."""
 
@@ -99,6 +104,7 @@ def check_report(uid: str, where: Target) -> Comparison:
             problems.append("its journal could not be read or understood in full: see its notes")
         rows = report.get("rows", {})
         for key, count in rows.items():
+            problems += _check_arrays(remote, (uid, key), report.get("arrays", {}).get(key, ()), count)
             problems += _check_stream(remote, (uid, key), count, report.get("seq_num_crc32", {}).get(key))
         return Comparison(uid, where.name, None, rows, tuple(problems))
     finally:
@@ -116,6 +122,15 @@ def _check_stream(remote: Remote, stream: Path, rows: int, order: int | None) ->
             yield f"{_shown(path)} has {len(column)} rows; {rows} were delivered"
         elif columns[0] == "seq_num" and order is not None and checksum(column) != order:
             yield f"{_shown(path)} has its rows in another order than they were delivered in"
+
+
+def _check_arrays(remote: Remote, stream: Path, names: Iterable[str], rows: int) -> Iterator[str]:
+    """Yield which arrays of the events have not as many rows as the table should have."""
+    for name in names:
+        node = remote.get((*stream, name))
+        there = 0 if node is None or node.structure is None else node.structure["shape"][0]
+        if there != rows:
+            yield f"{_shown((*stream, name))} has {there} rows; {rows} were delivered"
 
 
 def _parts(remote: Remote, stream: Path) -> list[tuple[Path, list[str]]]:
@@ -193,7 +208,7 @@ class _Examined(Remote):
 
     problems: list[str] = field(default_factory=list)
     wrong: list[Path] = field(default_factory=list)
-    """Tables that are not what they should be."""
+    """Tables and arrays that are not what they should be."""
     _tables: dict[Path, pa.Table] = field(default_factory=dict)
 
     @classmethod
@@ -205,11 +220,16 @@ class _Examined(Remote):
         """Take no steps together: each is looked at by itself."""
 
     def create(self, path: Path, family: str, **described: Any) -> Node:
-        """Find the node; a table is said to be new, so that all of its rows are shown to `append_rows`."""
-        node = self.get(path)
+        """Find the node; what has rows is said to be new, so that all of these are shown to the methods below."""
+        node, source = self.get(path), described.get("data_source") or {}
+        if node is None and family in STORED and source.get("management") != "external":
+            self.note_wrong(path, f"{_shown(path)} is not in the catalog")
+            return Node({}, None, None, created=True)
         if node is None:
             raise _DiffersError(f"{_shown(path)} is not in the catalog")
-        if family == "table":
+        if source.get("management") != "external" and family != "container":
+            if family in STORED and not _is_alike(node.structure, source["structure"]):
+                self.note_wrong(path, f"{_shown(path)} is an array of another type")
             return Node(node.metadata, node.structure, node.data_source, created=True)
         if len(path) > 1 and family == "container":
             self._compare_metadata(path, node.metadata, described["metadata"])
@@ -221,13 +241,35 @@ class _Examined(Remote):
             self._tables[path] = self.read_table(path, table.column_names)
         there = self._tables[path].slice(first_row, table.num_rows)
         if there.num_rows < table.num_rows:
-            self._wrong(path, f"{_shown(path)} lacks rows from row {first_row + there.num_rows + 1} on")
+            self.note_wrong(path, f"{_shown(path)} lacks rows from row {first_row + there.num_rows + 1} on")
         for name in table.column_names:
             row = _first_difference(table.column(name).slice(0, there.num_rows), there.column(name))
             if row is not None:
                 ours, theirs = table.column(name)[row].as_py(), there.column(name)[row].as_py()
                 text = f"{_shown(path)}, column {name!r}, row {first_row + row + 1}: {theirs!r}, in the journal {ours!r}"
-                self._wrong(path, text)
+                self.note_wrong(path, text)
+
+    def write_rows(self, path: Path, rows: NDArray[Any], first_row: int) -> None:
+        """Hold rows of an array against those that are there."""
+        if path in self.wrong:
+            return
+        there = self.read_rows(path, first_row, first_row + len(rows))
+        self._compare_rows(path, [row.tobytes() for row in rows], [row.tobytes() for row in there], first_row)
+
+    def extend_ragged(self, path: Path, content: bytes, rows: int, first_row: int) -> None:
+        """Hold rows of a ragged array against those that are there."""
+        if path in self.wrong:
+            return
+        there = self.read_ragged(path, first_row, first_row + rows)
+        self._compare_rows(path, decode_ragged(content), there, first_row)
+
+    def _compare_rows(self, path: Path, ours: Sequence[Any], theirs: Sequence[Any], first_row: int) -> None:
+        if len(theirs) < len(ours):
+            self.note_wrong(path, f"{_shown(path)} lacks rows from row {first_row + len(theirs) + 1} on")
+        for row, (one, other) in enumerate(zip(ours, theirs, strict=False), first_row + 1):
+            if one != other:
+                self.note_wrong(path, f"{_shown(path)} has other values in row {row} than the journal")
+                return
 
     def delete(self, path: Path) -> None:
         """Stop: a table would have to be made anew."""
@@ -253,7 +295,8 @@ class _Examined(Remote):
             if there.get(key) != value:
                 self._note(f"the metadata of {_shown(path)} has another {key!r}")
 
-    def _wrong(self, path: Path, problem: str) -> None:
+    def note_wrong(self, path: Path, problem: str) -> None:
+        """Take note of a table, or an array, that has to be made anew."""
         if path not in self.wrong:
             self.wrong.append(path)
         self._note(problem)
@@ -270,6 +313,12 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
             _to_the_end(delivery)
         except FinalError as error:
             remote.problems.append(str(error))
+        for array in delivery.stored:
+            node, rows = remote.get(array.path), delivery.rows[array.path[-2]]
+            if node is not None and node.structure is not None and node.structure["shape"][0] > rows:
+                remote.note_wrong(
+                    array.path, f"{_shown(array.path)} has more rows than the journal, which has {rows}"
+                )
         problems = [
             *remote.problems,
             *delivery.problems,
@@ -281,6 +330,13 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
 def _to_the_end(delivery: RunDelivery) -> None:
     while delivery.step(ended=True) is Outcome.MORE:
         pass
+
+
+def _is_alike(there: dict[str, Any] | None, ours: dict[str, Any]) -> bool:
+    """Tell whether two structures of arrays are of one type, whatever their number of rows."""
+    if there is None:
+        return False
+    return bool(there["data_type"] == ours["data_type"] and there["shape"][1:] == ours["shape"][1:])
 
 
 def _first_difference(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> int | None:

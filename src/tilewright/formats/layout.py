@@ -223,5 +223,12 @@ def data_type(dtype: np.dtype[Any]) -> dict[str, Json]:
     return json
 
 
+def dtype_of(data_type: Mapping[str, Json]) -> np.dtype[Any]:
+    """Return the dtype that Tiled's structures have in this way, the inverse of `data_type`."""
+    kind = StructDtype if "fields" in data_type else BuiltinDtype
+    dtype: np.dtype[Any] = kind.from_json(data_type).to_numpy_dtype()
+    return dtype
+
+
 def _plain(items: list[tuple[str, Any]]) -> dict[str, Json]:
     return {name: getattr(value, "value", value) for name, value in items}

@@ -1,6 +1,6 @@
 """Descriptor to Arrow schema, events to Arrow tables: pure, and exact."""
 
-from tilewright.tables.array_types import ArrayType
+from tilewright.tables.array_types import IN_TABLE, ArrayType
 from tilewright.tables.batch import Page, Rows, SchemaTooNarrow, build, page_of, rows_of, sound_page
 from tilewright.tables.blocks import Block, Ragged
 from tilewright.tables.names import REJECTED, SEQ_NUM, TABLE, TIME, TIMESTAMP_PREFIX, column_names
@@ -16,6 +16,7 @@ from tilewright.tables.schema import (
 )
 
 __all__ = [
+    "IN_TABLE",
     "MAX_COLUMNS",
     "REJECTED",
     "SEQ_NUM",

@@ -87,6 +87,10 @@ class ArrayType:
         return tuple(one if one == another else None for one, another in both)
 
 
+IN_TABLE = ArrayType(np.dtype(object), ())
+"""In place of the type of an array: the values stay in the table, since no array can hold them."""
+
+
 def declared_type(spec: Mapping[str, Any], most: int = MAX_ARRAY_SIZE) -> ArrayType | None:
     """Return the type of a data key's array, by its descriptor; None if its values belong into the table, or may do.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tilewright.documents import ALL_IN_TABLE, is_true, quoted, to_json
 from tilewright.errors import InputError
+from tilewright.tables.array_types import IN_TABLE
 from tilewright.tables.blocks import Block, gather, join, type_of
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX
 from tilewright.tables.schema import Column, Hints, Schema, column_type
@@ -201,7 +202,7 @@ def _blocks_of(
             _reject(rejected, row, array.key, Stray(values[row], reason))
         if gathered.block is None:
             assert gathered.needed is not None, "one of the two"
-            types[array.key] = gathered.needed
+            types[array.key] = gathered.needed if gathered.needed.is_storable else IN_TABLE
         else:
             blocks[array.name] = gathered.block
     return blocks, types

@@ -228,13 +228,15 @@ def _row(value: Any, kind: ArrayType) -> _Row | None:
 
 
 def _by_numpy(value: list[Any]) -> NDArray[Any] | None:
-    """Return what Arrow knows no array for (complex numbers, bytes, mixed integers), if all of it is kept."""
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError, TypeError):
-        return None
-    kept = array.dtype.kind in "biufcSU" and array.ndim and array.tolist() == value
-    return array if kept else None
+    """Return what Arrow makes no array of (integers past 63 bits, complex numbers, bytes), if all of it is kept."""
+    for dtype in (np.uint64, None):
+        try:
+            array = np.array(value, dtype)
+        except (ValueError, OverflowError, TypeError):
+            continue
+        if array.dtype.kind in "biufcSU" and array.ndim and array.tolist() == value:
+            return array
+    return None
 
 
 def _structures(value: Sequence[Any], dtype: np.dtype[Any], dimensions: int) -> NDArray[Any] | None:

@@ -29,9 +29,10 @@ def exact(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
         return array
     if not _same_kind(array.dtype, dtype) or not _in_range(array, dtype):
         return None
+    is_made_complex = dtype.kind == "c" and array.dtype.kind != "c"
     with np.errstate(all="ignore"):  # a value that does not fit is found below
         cast = array.astype(dtype)
-        back = cast.astype(array.dtype)
+        back = (cast.real if is_made_complex else cast).astype(array.dtype)
     return cast if np.array_equal(back, array, equal_nan=array.dtype.kind in "fcmM") else None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,31 @@ def encode_ragged(rows: Ragged, kind: ArrayType) -> bytes:
         archive.writestr("length", len(rows.lengths[0]).to_bytes(_LENGTH_BYTES, "big"))
         archive.writestr("form", json.dumps(json.dumps(form)))  # a text of JSON, as JSON
     return content.getvalue()
+
+
+def decode_ragged(content: bytes) -> list[Any]:
+    """Return the rows in such a content: nested lists, of which the innermost are the numbers' bytes.
+
+    So rows are equal if their numbers are to the last bit, and so are NaNs.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        form = json.loads(json.loads(archive.read("form")))
+        length = int.from_bytes(archive.read("length"), "big")
+        return _rows(form, archive, length)
+
+
+def _rows(form: dict[str, Any], archive: zipfile.ZipFile, count: int) -> list[Any]:
+    if form["class"] == "NumpyArray":
+        inner: list[int] = list(form["inner_shape"])
+        numbers = np.frombuffer(archive.read(f"{form['form_key']}-data"), np.dtype(form["primitive"]))
+        return [row.tobytes() for row in numbers.reshape(-1, *inner)[:count]]
+    if form["class"] == "RegularArray":
+        size = form["size"]
+        parts = _rows(form["content"], archive, count * size)
+        return [parts[start : start + size] for start in range(0, count * size, size)]
+    offsets = np.frombuffer(archive.read(f"{form['form_key']}-offsets"), np.int64)[: count + 1]
+    parts = _rows(form["content"], archive, int(offsets[-1]))
+    return [parts[start:stop] for start, stop in pairwise(offsets.tolist())]
 
 
 def _form(

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tilewright.documents import MAX_ARRAY_SIZE, is_external, numpy_dtype, quoted, shape
 from tilewright.errors import InputError
-from tilewright.tables.array_types import ArrayType, declared_type, is_array
+from tilewright.tables.array_types import IN_TABLE, ArrayType, declared_type, is_array
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
 from tilewright.tables.values import FLOAT, INT, MAX_DIMENSIONS, wider
 
@@ -51,8 +51,8 @@ class Hints:
     rejected: bool = False
     """Whether the table has the `rejected` column."""
     arrays: Mapping[Any, ArrayType] = field(default_factory=dict)
-    """Type of each data key whose values are an array beside the table, where it is not as the descriptor says. One that
-    no array can be of stands for a data key that has to stay in the table."""
+    """Type of each data key whose values are an array beside the table, where it is not as the descriptor says; or
+    `IN_TABLE`."""
 
     def merge(self, other: Hints) -> Hints:
         """Return what both teach."""
@@ -61,7 +61,8 @@ class Hints:
             types[name] = type_ if name not in types else (wider(types[name], type_) or types[name])
         arrays = dict(self.arrays)
         for key, kind in other.arrays.items():
-            arrays[key] = arrays[key].merge(kind) if key in arrays else kind
+            known = arrays.get(key, kind)
+            arrays[key] = IN_TABLE if IN_TABLE in (known, kind) else known.merge(kind)
         return Hints(types, {**self.extra_keys, **other.extra_keys}, self.rejected or other.rejected, arrays)
 
     def ordered(self, data_keys: Iterable[Any]) -> Hints:
@@ -147,7 +148,7 @@ def schema_for(
     }
     types.update((key, type_) for key, type_ in hints.extra_keys.items() if key not in types)
     kinds = {key: hints.arrays.get(key) or _declared(data_keys.get(key, {}), most) for key in types}
-    beside = {key: kind for key, kind in kinds.items() if kind is not None and kind.is_storable}
+    beside = {key: kind for key, kind in kinds.items() if kind not in (None, IN_TABLE)}
     names = column_names(types)
     columns = [Column(SEQ_NUM, "", SEQ_NUM, INT), Column(TIME, "", TIME, FLOAT)]
     columns += [Column(name, "data", key, types[key]) for key, name in names.items() if key not in beside]
@@ -162,9 +163,9 @@ def schema_for(
     return Schema(
         tuple(replace(column, type=_widened(column, hints)) for column in columns),
         tuple((key, name) for key, name in names.items() if key != name),
-        tuple(ArrayColumn(names[key], key, kind) for key, kind in beside.items()),
+        tuple(ArrayColumn(names[key], key, kind) for key, kind in beside.items() if kind is not None),
         most,
-        frozenset(kinds.keys() - beside.keys()) & hints.arrays.keys(),
+        frozenset(key for key, kind in kinds.items() if kind == IN_TABLE),
     )
 
 

@@ -1,0 +1,377 @@
+"""Large arrays in events, from the journal to a real server: written in step, made anew, and never twice."""
+
+import dataclasses
+import itertools
+import uuid
+
+import numpy as np
+import pytest
+
+from tilewright.delivery import Outcome
+from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.delivery.verify import compare, repair
+from tilewright.errors import TransientError
+
+SIZE = 100
+
+
+def spec(*shape, **more):
+    return {"source": "test", "dtype": "array", "shape": list(shape), **more}
+
+
+def wave(row, size=SIZE, dtype="f8"):
+    """Return numbers that tell their row and place."""
+    return (np.arange(size) + 1000 * row).astype(dtype)
+
+
+def documents_of(rows, keys=None, *, as_page=False, start=None):
+    """Return a run of rows, each of which may lack some keys; it may be another run than the one `start` says."""
+    uid = start or str(uuid.uuid4())
+    keys = {"x": {"source": "test", "dtype": "number", "shape": []}, **(keys or {"wave": spec(SIZE)})}
+    descriptor = {
+        "uid": f"{uid}-d{len(keys)}",
+        "run_start": uid,
+        "name": "primary",
+        "time": 1.0,
+        "data_keys": keys,
+    }
+    stamps = [dict.fromkeys(row, 3.0) for row in rows]
+    if as_page:
+        columns = [{key: [part[key] for part in parts] for key in rows[0]} for parts in (rows, stamps)]
+        body = {
+            "descriptor": descriptor["uid"],
+            "seq_num": list(range(1, len(rows) + 1)),
+            "time": [2.0] * len(rows),
+        }
+        middle = [("event_page", {**body, "data": columns[0], "timestamps": columns[1], "filled": {}})]
+    else:
+        middle = [
+            (
+                "event",
+                {
+                    "descriptor": descriptor["uid"],
+                    "seq_num": n,
+                    "time": 2.0,
+                    "data": row,
+                    "timestamps": stamp,
+                },
+            )
+            for n, (row, stamp) in enumerate(zip(rows, stamps, strict=True), 1)
+        ]
+    begin = [("start", {"uid": uid, "time": 0.0}), ("descriptor", descriptor)]
+    return [
+        *begin,
+        *middle,
+        ("stop", {"uid": f"{uid}-stop", "run_start": uid, "time": 4.0, "exit_status": "success"}),
+    ]
+
+
+@pytest.fixture
+def read(catalog):
+    """Return a function that reads an array of a run, each row as an array; and checks it against the table."""
+
+    def read(documents, key="wave"):
+        stream = catalog[documents[0][1]["uid"]]["primary"]
+        array = stream[key].read()
+        table = stream.table()
+        assert len(array) == len(table) == len(stream.read().time)
+        assert key not in table
+        return [np.asarray(row.tolist() if hasattr(row, "tolist") else row) for row in array]
+
+    return read
+
+
+def assert_rows(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "lists"])
+@pytest.mark.parametrize("as_page", [False, True])
+def test_events_and_pages(journal, remote, read, kind, as_page):
+    waves = [wave(row) for row in range(40)]
+    rows = [
+        {"x": float(n), "wave": each if kind == "arrays" else each.tolist()} for n, each in enumerate(waves)
+    ]
+    documents = documents_of(rows, as_page=as_page)
+    journal.append(documents)
+    delivery = journal.delivery(remote)
+    assert journal.deliver(delivery) is Outcome.DONE
+    assert delivery.verified
+    assert_rows(read(documents), waves)
+    structure = remote.get((documents[0][1]["uid"], "primary", "wave")).structure
+    assert (structure["shape"], structure["chunks"]) == ([40, SIZE], [[40], [SIZE]])
+    assert structure["dims"] == ["time", "dim_int_1"]
+
+
+def test_an_array_in_pieces_lies_in_chunks_of_good_size(journal, remote, read, monkeypatch):
+    monkeypatch.setattr("tilewright.delivery.arrays.CHUNK_BYTES", 8 * SIZE * 8)
+    waves = [wave(row) for row in range(30)]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    delivery = journal.delivery(remote)
+    for some in _batched(documents, 5):
+        journal.append(some)
+        outcome = journal.deliver(delivery)
+    assert outcome is Outcome.DONE
+    assert_rows(read(documents), waves)
+    assert remote.get((documents[0][1]["uid"], "primary", "wave")).structure["chunks"] == [
+        [8, 8, 8, 6],
+        [SIZE],
+    ]
+
+
+def _batched(items, size):
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([wave(n, dtype="i8").tolist() for n in range(3)] + [(wave(3) + 0.5).tolist()], "f8"),
+        ([[f"{n}"] * SIZE for n in (1, 22, 333, 4444)], "<U4"),
+        ([wave(n, dtype="u1") for n in range(3)] + [wave(900, dtype="i4")], "i8"),
+    ],
+)
+def test_a_dtype_that_must_be_wider(journal, remote, read, values, dtype):
+    """The array is made anew from the journal, whatever has been sent."""
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(values)])
+    delivery = journal.delivery(remote)
+    for document in documents:
+        journal.append([document])
+        outcome = journal.deliver(delivery)
+    assert outcome is Outcome.DONE
+    assert delivery.verified
+    found = read(documents)
+    assert_rows(found, [np.array(each) for each in values])
+    node = remote.get((documents[0][1]["uid"], "primary", "wave"))
+    assert node.structure["data_type"]["itemsize"] == np.dtype(dtype).itemsize
+
+
+def test_lengths_that_vary_though_nobody_said_so(journal, remote, read):
+    waves = [wave(n, size) for n, size in enumerate([SIZE, SIZE, SIZE, 40, 0, SIZE, 3])]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    delivery = journal.delivery(remote)
+    for document in documents:
+        journal.append([document])
+        journal.deliver(delivery)
+    assert_rows(read(documents), waves)
+    structure = remote.get((documents[0][1]["uid"], "primary", "wave")).structure
+    assert structure["shape"] == [7, None]
+    assert structure["chunks"] == [[7], None]  # rows that are put to those of the last chunk
+
+
+def test_ragged_rows_lie_in_chunks(journal, remote, read, monkeypatch):
+    monkeypatch.setattr("tilewright.server.arrays.CHUNK_BYTES", 8 * 200)
+    waves = [wave(n, 15 + n % 3) for n in range(60)]
+    documents = documents_of(
+        [{"x": float(n), "wave": each} for n, each in enumerate(waves)], {"wave": spec(None)}
+    )
+    delivery = journal.delivery(remote)
+    for some in _batched(documents, 4):
+        journal.append(some)
+        journal.deliver(delivery)
+    assert_rows(read(documents), waves)
+    (chunks, _) = remote.get((documents[0][1]["uid"], "primary", "wave")).structure["chunks"]
+    assert sum(chunks) == 60
+    assert 4 < len(chunks) < 15
+
+
+def test_short_lists_stay_in_the_table_until_one_is_long(journal, remote, read, catalog):
+    values = [[0.5, 1.5], [2.5], [float(n) for n in range(17)], [1.0]]
+    documents = documents_of(
+        [{"x": float(n), "wave": each} for n, each in enumerate(values)], {"wave": spec(2)}
+    )
+    delivery = journal.delivery(remote)
+    journal.append(documents[:4])
+    journal.deliver(delivery)
+    run = catalog[documents[0][1]["uid"]]
+    assert [list(value) for value in run.table()["wave"]] == values[:2]
+    journal.append(documents[4:])
+    assert journal.deliver(delivery) is Outcome.DONE
+    assert_rows(read(documents), values)
+    assert catalog[documents[0][1]["uid"]].notes == []
+
+
+def test_texts_of_varying_number_stay_in_the_table(journal, remote, catalog):
+    values = [["a"] * 20, ["b"] * 21, ["c"] * 2]
+    rows = [{"x": float(n), "wave": each} for n, each in enumerate(values)]
+    documents = documents_of(rows, {"wave": spec(20, dtype_numpy="<U1")})
+    journal.append(documents)
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
+    assert [list(value) for value in catalog[documents[0][1]["uid"]].table()["wave"]] == values
+
+
+def test_rows_without_a_value_and_values_that_are_none(journal, remote, catalog, read):
+    rows = [
+        {"x": 0.0, "wave": wave(0)},
+        {"x": 1.0},
+        {"x": 2.0, "wave": "no wave"},
+        {"x": 3.0, "wave": wave(3)},
+    ]
+    documents = documents_of(rows)
+    journal.append(documents)
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
+    nothing = np.full(SIZE, np.nan)
+    assert_rows(read(documents), [wave(0), nothing, nothing, wave(3)])
+    run = catalog[documents[0][1]["uid"]]
+    assert run.notes == ["'wave' of stream 'primary' has no value in 2 of its rows, which are nan"]
+    assert run.table(columns=["ts_wave"])["ts_wave"].isna().tolist() == [False, True, False, False]
+    (rejected,) = run.rejected().to_dict("records")
+    assert (rejected["seq_num"], rejected["data_key"], rejected["value"]) == (3, "wave", "no wave")
+
+
+def test_an_array_of_a_later_descriptor(journal, remote, read):
+    """Its rows before are without a value."""
+    early = documents_of([{"x": 0.0}, {"x": 1.0}], {"y": spec(2)})
+    late = documents_of(
+        [{"x": 2.0, "wave": wave(2)}], {"y": spec(2), "wave": spec(SIZE)}, start=early[0][1]["uid"]
+    )
+    documents = [*early[:-1], late[1], ("event", {**late[2][1], "seq_num": 3}), early[-1]]
+    delivery = journal.delivery(remote)
+    for document in documents:
+        journal.append([document])
+        journal.deliver(delivery)
+    nothing = np.full(SIZE, np.nan)
+    assert_rows(read(documents), [nothing, nothing, wave(2)])
+
+
+def test_a_rewound_plan_has_a_row_for_each_attempt(journal, remote, catalog):
+    documents = documents_of([{"x": float(n), "wave": wave(n)} for n in range(5)])
+    events = [doc for name, doc in documents if name == "event"]
+    for event, seq_num in zip(events, [1, 2, 3, 2, 3], strict=True):
+        event["seq_num"] = seq_num
+    journal.append(documents)
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
+    stream = catalog[documents[0][1]["uid"]]["primary"]
+    assert_rows(stream["wave"].read(), [wave(n) for n in range(5)])
+    assert_rows(stream.read()["wave"].to_numpy(), [wave(0), wave(3), wave(4)])
+
+
+@pytest.mark.parametrize("most", [-1, 0, SIZE])
+def test_what_stays_in_the_table_can_be_chosen(tmp_path, remote, catalog, most):
+    from tilewright.delivery import RunDelivery
+    from tilewright.journal import Header, JournalReader, JournalWriter, encode
+
+    documents = documents_of(
+        [{"x": 0.0, "wave": wave(0), "short": [1, 2]}], {"wave": spec(SIZE), "short": spec(2)}
+    )
+    writer = JournalWriter(tmp_path / "run.twj", Header("run", None, 0.0, "test", max_array_size=most))
+    for document in documents:
+        writer.append(encode(*document))
+    writer.close()
+    with JournalReader(writer.path) as reader:
+        RunDelivery(reader, remote).step(ended=True)
+    stream = catalog[documents[0][1]["uid"]]["primary"]
+    assert set(stream.layout().arrays) == ({"wave", "short"} if most == 0 else set())
+    np.testing.assert_array_equal(stream["wave"].read()[0], wave(0))
+
+
+def test_names_that_others_have(journal, remote, catalog):
+    keys = {
+        "internal_0": spec(SIZE),
+        "time": spec(SIZE),
+        "a/b": spec(SIZE),
+        "ts_x": spec(SIZE),
+        "ts_time_": spec(2),
+    }
+    row = {"x": 0.5, **{key: wave(n) for n, key in enumerate(keys) if key != "ts_time_"}, "ts_time_": [1, 2]}
+    documents = documents_of([row], keys)
+    journal.append(documents)
+    assert journal.deliver(journal.delivery(remote)) is Outcome.DONE
+    run = catalog[documents[0][1]["uid"]]
+    arrays = run["primary"].layout().arrays
+    assert len(arrays) == 4
+    assert sorted(array[0, 0] for array in (run["primary"][name].read() for name in arrays)) == [
+        0,
+        1000,
+        2000,
+        3000,
+    ]
+    assert set(run.table()) > {"seq_num", "time", "x"}
+    assert run["primary"].read(["x"])["x"].item() == 0.5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failing(Remote):
+    """Fails at the request that is numbered, before or after it was carried out."""
+
+    at: list = dataclasses.field(default_factory=list)
+    count: list = dataclasses.field(default_factory=lambda: [0])
+
+    def _send(self, *args, **kwargs):
+        self.count[0] += 1
+        if [self.count[0], "before"] == self.at:
+            raise FateUnknownError("the connection broke before")
+        answer = Remote._send(self, *args, **kwargs)
+        if [self.count[0], "after"] == self.at:
+            raise FateUnknownError("the connection broke after")
+        return answer
+
+
+@pytest.mark.parametrize("bundles", [True, False])
+@pytest.mark.parametrize("sizes", [[SIZE] * 4, [SIZE, SIZE, 30, 0]])
+def test_whichever_request_fails(journal, remote, read, monkeypatch, sizes, bundles):
+    """And whether the delivery goes on, or another begins anew."""
+    monkeypatch.setattr("tilewright.delivery.run.LATE_SECONDS", 0.0)
+    fields = {field.name: getattr(remote, field.name) for field in dataclasses.fields(Remote)}
+    waves = [wave(row, size) for row, size in enumerate(sizes)]
+    for number, when in itertools.product(range(1, 100), ["before", "after"]):
+        failing = Failing(**fields, at=[number, when])
+        failing = failing if bundles else failing.without_bundles()
+        documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+        one = journal.another(f"{number}{when}.twj")
+        delivery, outcome = one.delivery(failing), None
+        for some in _batched(documents, 4):
+            one.append(some)
+            outcome = _step_on(delivery)
+            if failing.count[0] >= number and number % 2:
+                delivery = one.delivery(failing)
+        while outcome is not Outcome.DONE:
+            outcome = _step_on(delivery)
+        assert_rows(read(documents), waves)
+        assert delivery.verified
+        one.close()
+        if failing.count[0] < number:
+            return
+
+
+def _step_on(delivery):
+    try:
+        return delivery.step()
+    except TransientError:
+        return None
+
+
+@pytest.mark.parametrize("sizes", [[SIZE] * 3, [SIZE, 30, 0]])
+def test_a_comparison_finds_what_differs_and_repairs_it(journal, remote, read, catalog, sizes):
+    from tilewright.delivery import target
+
+    waves = [wave(row, size) for row, size in enumerate(sizes)]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    journal.append(documents)
+    journal.deliver(journal.delivery(remote))
+    journal.close()
+    uid = documents[0][1]["uid"]
+    where = target(catalog)
+    assert compare(journal.path, where).equal
+    remote.delete((uid, "primary", "wave"))
+    assert "primary/wave is not in the catalog" in str(compare(journal.path, where))
+    assert repair(journal.path, where).equal
+    assert_rows(read(documents), waves)
+
+
+def test_values_that_were_changed_are_found(journal, remote, read, catalog):
+    from tilewright.delivery import target
+
+    waves = [wave(row) for row in range(4)]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    journal.append(documents)
+    journal.deliver(journal.delivery(remote))
+    journal.close()
+    path, where = (documents[0][1]["uid"], "primary", "wave"), target(catalog)
+    remote.write_rows(path, wave(77)[np.newaxis], 2)
+    comparison = compare(journal.path, where)
+    assert "primary/wave has other values in row 3" in str(comparison)
+    assert repair(journal.path, where).equal
+    assert_rows(read(documents), waves)
