@@ -45,6 +45,10 @@ class Comparison:
     """Rows that each stream should have."""
     problems: tuple[str, ...]
     """What the catalog lacks, has otherwise or has too much, and what of the journal cannot be read."""
+    files: int | None = None
+    """How many files behind the run were looked at; None if that was not asked for."""
+    remarks: tuple[str, ...] = ()
+    """What is to be known of the files, and no fault of the catalog: it is right as it is."""
 
     @property
     def equal(self) -> bool:
@@ -53,10 +57,11 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return a line for each problem, or one that there is none."""
+        lines = self.problems
         if self.equal:
             rows = ", ".join(f"{key} {count:,}" for key, count in self.rows.items()) or "none"
-            return f"run {self.run}: {self._verdict} (rows: {rows})"
-        return "\n".join(f"run {self.run}: {problem}" for problem in self.problems)
+            lines = (f"{self._verdict} (rows: {rows})",)
+        return "\n".join(f"run {self.run}: {line}" for line in (*lines, *self.remarks))
 
     def _repr_html_(self) -> str:
         facts = {"catalog": self.catalog}
@@ -64,11 +69,13 @@ class Comparison:
             facts["journal"] = str(self.journal)
         facts |= {f"rows of {key}": f"{count:,}" for key, count in self.rows.items()}
         facts |= {f"problem {number}": problem for number, problem in enumerate(self.problems, 1)}
+        facts |= {f"remark {number}": remark for number, remark in enumerate(self.remarks, 1)}
         return html_facts(f"Run {self.run}: {self._verdict if self.equal else 'differs'}", facts)
 
     @property
     def _verdict(self) -> str:
-        return "as reported" if self.journal is None else "as in the journal"
+        verdict = "as reported" if self.journal is None else "as in the journal"
+        return verdict if self.files is None else f"{verdict}, and so are its files ({self.files:,})"
 
 
 def check_report(uid: str, where: Target) -> Comparison:

@@ -102,7 +102,7 @@ class Layout:
     def structure(self, rows: int) -> dict[str, Json]:
         """Return Tiled's array structure, as JSON, for so many rows."""
         return {
-            "data_type": _data_type(self.dtype),
+            "data_type": data_type(self.dtype),
             "chunks": self.chunks(rows),
             "shape": list(self.shape(rows)),
             "dims": list(self.dims) or None,
@@ -202,7 +202,7 @@ def _served_dtype(spec: Mapping[str, Any]) -> np.dtype[Any]:
     """Return the dtype, once it is certain that Tiled has a name for it (it has none for objects)."""
     dtype = numpy_dtype(spec)
     try:
-        _data_type(dtype)
+        data_type(dtype)
     except ValueError as error:
         raise InputError(
             f"Tiled cannot serve arrays of dtype {dtype} ({error}). Declare a fixed-size dtype_numpy."
@@ -210,7 +210,8 @@ def _served_dtype(spec: Mapping[str, Any]) -> np.dtype[Any]:
     return dtype
 
 
-def _data_type(dtype: np.dtype[Any]) -> dict[str, Json]:
+def data_type(dtype: np.dtype[Any]) -> dict[str, Json]:
+    """Return a dtype as Tiled's structures have it."""
     kind = BuiltinDtype if dtype.fields is None else StructDtype
     json: dict[str, Json] = dataclasses.asdict(kind.from_numpy_dtype(dtype), dict_factory=_plain)
     return json

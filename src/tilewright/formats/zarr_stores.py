@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
-from tilewright.formats.base import Format
+from tilewright.formats.base import DataSource, FileFacts, Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 MIMETYPE = "application/x-zarr"
 
@@ -100,6 +101,23 @@ def _rows(uris: Sequence[str], shape: tuple[int, ...]) -> Any:
     return whole[:promised].reshape(shape)
 
 
+def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
+    """Return what the metadata of a store's array say that it holds.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, or an error of Zarr's
+        If there is no array.
+    """
+    import zarr  # noqa: PLC0415 - slow to import
+
+    array = zarr.open_array(path, mode="r")
+    return FileFacts(array.shape or (1,), array.dtype, array.chunks)
+
+
 FORMAT = Format(
-    mimetypes=(MIMETYPE,), open=ZarrStores, adapters={MIMETYPE: f"{__name__}:{ZarrAdapter.__name__}"}
+    mimetypes=(MIMETYPE,),
+    open=ZarrStores,
+    adapters={MIMETYPE: f"{__name__}:{ZarrAdapter.__name__}"},
+    measure=measure,
 )
