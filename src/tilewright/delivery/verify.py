@@ -17,6 +17,7 @@ from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.display import html_facts
 from tilewright.errors import FinalError, SetupError
+from tilewright.formats.checking import CORRECTED, DECLARED
 from tilewright.journal import JournalReader, claims
 from tilewright.journal.disk import LOCK_SECONDS
 from tilewright.tables import TABLE
@@ -201,6 +202,8 @@ class _Examined(Remote):
     problems: list[str] = field(default_factory=list)
     wrong: list[Path] = field(default_factory=list)
     """Tables that are not what they should be."""
+    arrays: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    """Structures of the arrays in files, as far as the journal has been read."""
     _tables: dict[Path, pa.Table] = field(default_factory=dict)
 
     @classmethod
@@ -247,17 +250,32 @@ class _Examined(Remote):
         self._compare_metadata(path, {} if node is None else node.metadata, items)
 
     def put_data_source(self, path: Path, data_source: dict[str, Any]) -> None:
-        """Hold the structure of an array against what is there."""
-        node = self.get(path)
-        if node is None or node.structure != data_source["structure"]:
-            self._note(f"{_shown(path)} has another structure")
+        """Take note of the structure of an array, which may grow yet; see `compare_arrays`."""
+        self.arrays[path] = data_source["structure"]
+
+    def compare_arrays(self) -> None:
+        """Hold the structures of all arrays, as they are in the end, against what is there.
+
+        One that was corrected after a look at its files is right if it was declared as in the journal.
+        """
+        for path, structure in self.arrays.items():
+            node = self.get(path)
+            properties = ((node and node.data_source) or {}).get("properties") or {}
+            there = None if node is None else properties.get(DECLARED, {}).get("structure", node.structure)
+            if there != structure:
+                self._note(f"{_shown(path)} has another structure")
 
     def close_stream(self, path: Path) -> None:
         """Do nothing: nobody listens."""
 
     def _compare_metadata(self, path: Path, there: dict[str, Any], ours: dict[str, Any]) -> None:
         for key, value in ours.items():
-            if there.get(key) != value:
+            found = there.get(key)
+            if key == "notes" and isinstance(
+                found, list
+            ):  # what was noted after the delivery is no difference
+                found = [note for note in found if not str(note).startswith(CORRECTED)]
+            if found != value:
                 self._note(f"the metadata of {_shown(path)} has another {key!r}")
 
     def _wrong(self, path: Path, problem: str) -> None:
@@ -277,6 +295,7 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
             _to_the_end(delivery)
         except FinalError as error:
             remote.problems.append(str(error))
+        remote.compare_arrays()
         problems = [
             *remote.problems,
             *delivery.problems,

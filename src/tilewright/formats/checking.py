@@ -320,7 +320,7 @@ def _values_of_each(source: DataSource, values: int, looked: Sequence[Looked]) -
     """Return how many values are promised of each file; None if that is not known.
 
     The files of a sequence all hold the same. Of other files the data source says it, if Tilewright has registered them;
-    if not, it is taken for certain where one of them holds just its part of the whole.
+    if not, they are taken for a sequence where most of them do hold the same part of the whole.
     """
     count = len(looked)
     rows = source.properties.get(ROWS)
@@ -329,10 +329,10 @@ def _values_of_each(source: DataSource, values: int, looked: Sequence[Looked]) -
     if not count or values % count:
         return None
     each = values // count
-    is_sequence = count == 1 or source.mimetype.startswith(_ONE_FRAME_A_FILE)
-    if is_sequence or any(one.facts is not None and _size(one.facts) == each for one in looked):
+    if count == 1 or source.mimetype.startswith(_ONE_FRAME_A_FILE):
         return (each,) * count
-    return None
+    alike = sum(1 for one in looked if one.facts is not None and _size(one.facts) == each)
+    return (each,) * count if alike > count / 2 else None
 
 
 def _size(facts: FileFacts | None) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format
+from tilewright.formats.checking import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,6 +76,7 @@ class ZarrAdapter:
         uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
         if not uris:
             return OfTiled.from_catalog(data_source, node, **parameters)
+        uris = uris[: data_source.properties.get(FILES)]  # all of them, unless the array has been corrected
         structure = data_source.structure
         array = _rows(uris, structure.shape)
         declared = structure.data_type.to_numpy_dtype()

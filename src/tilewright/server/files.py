@@ -39,6 +39,7 @@ SCOPES = ["read:metadata", "read:data"]
 
 _SIGN_OF_LIFE_SECONDS = 5.0
 """After so long without an answer an empty line is sent: many files take longer than a client waits in silence."""
+_OUTSIDE = "is outside the server's readable_storage"
 _SPECS = frozenset(spec["name"] for spec in (*RUN_SPECS, *STREAM_SPECS))
 
 router = APIRouter()
@@ -109,15 +110,18 @@ async def _examined(path: list[str], node: CatalogNodeAdapter) -> dict[str, Any]
 
 
 def _refusal(node: CatalogNodeAdapter) -> Callable[[str], str]:
-    """Return what says why a file must not be opened: what Tiled says, and that of the path without `..` in it too."""
+    """Return what says why a file must not be opened: what Tiled says before it opens one, and more strictly.
+
+    Tiled takes `..` for a name, and has nothing against what is no `file:` address; it follows links, as we do.
+    """
 
     def refusal(uri: str) -> str:
-        plain = Path(os.path.normpath(path_from_uri(uri)))
+        plain = os.path.normpath(path_from_uri(uri))
         try:
-            node._ensure_uri_within_readable_storage(uri)  # noqa: SLF001 - as before Tiled opens a file
-            node._ensure_uri_within_readable_storage(plain.as_uri())  # noqa: SLF001
+            node._ensure_uri_within_readable_storage(uri)  # noqa: SLF001
+            node._ensure_uri_within_readable_storage(f"file://localhost{plain}")  # noqa: SLF001
         except (RuntimeError, ValueError):
-            return "is outside the server's readable_storage"
-        return ""
+            return _OUTSIDE
+        return "" if Path(plain).is_absolute() else _OUTSIDE
 
     return refusal
