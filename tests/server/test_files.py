@@ -111,7 +111,7 @@ def test_nothing_outside_the_readable_storage_is_touched(server, run, add, reada
     kinds = {each["path"][-1]: [one["kind"] for one in each["verdict"]["findings"]] for each in arrays}
     inside = ("inside", "odd")
     outside = ("plain", "around", "database", "relative", "away")
-    assert kinds == dict.fromkeys(outside, ["outside"]) | dict.fromkeys(inside, [])
+    assert kinds == {key: ["outside"] for key in outside} | {key: [] for key in inside}
     assert {Path(os.path.normpath(path)) for path in opened} == {readable / "in.npy", readable / "s p%20"}
 
 
