@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tilewright.delivery.target import Target
     from tilewright.delivery.verify import Comparison
 
+_FILES_TOLD = 10
+"""How many files of one array get a sentence of their own."""
 _FROM_HERE = "its files were looked at from this machine: the server cannot be asked whether it can read them"
 
 
@@ -144,7 +146,7 @@ def _remarks(array: _Array) -> Iterator[str]:
 
 
 def _told(array: _Array) -> Iterator[str]:
-    findings = array.verdict.findings
+    findings = array.verdict.findings[:_FILES_TOLD]
     for finding in findings:
         yield f"{array.name}: {_file(finding.uri)} {finding.text}"
     if array.verdict.count > len(findings):
@@ -162,7 +164,10 @@ def _bounded(lines: Sequence[str]) -> list[str]:
     """Return lines up to some number, and how many there are more."""
     if len(lines) <= MOST_PROBLEMS:
         return list(lines)
-    return [*lines[: MOST_PROBLEMS - 1], f"and {len(lines) - MOST_PROBLEMS + 1:,} more of the kind"]
+    return [
+        *lines[: MOST_PROBLEMS - 1],
+        f"and {len(lines) - MOST_PROBLEMS + 1:,} more sentences on further arrays",
+    ]
 
 
 def _correct(uid: str, arrays: Sequence[_Array], where: Target) -> None:
