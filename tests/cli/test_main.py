@@ -15,7 +15,7 @@ GROUPS = [group.name for group in app.registered_groups]
 
 
 def test_the_commands():
-    assert COMMANDS == ["demo", "serve", "replay", "deliver", "doctor", "runs", "show", "table"]
+    assert COMMANDS == ["demo", "serve", "replay", "deliver", "doctor", "runs", "show", "table", "verify"]
     assert GROUPS == ["journal"]
 
 

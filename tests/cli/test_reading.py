@@ -1,10 +1,13 @@
-"""`tilewright runs`, `show` and `table`."""
+"""`tilewright runs`, `show`, `table` and `verify`."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tilewright import TiledWriter, open_catalog
 from tilewright.cli.printing import run_tree
+from tilewright.server import serve
+from tilewright.testing.documents import file_documents, run_of
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +177,51 @@ class TestTable:
             writer(*start)
             writer(*descriptor)
         assert cli("table", "-1", "--catalog", address).out == "no rows\n"
+
+
+class TestVerify:
+    @pytest.fixture
+    def images(self, tmp_path):
+        """Record a run of three NPY files on a server that may read them; return its address, uid and folder."""
+        documents = run_of({"x": [1.0, 2.0, 3.0]})
+        start, descriptor = documents[0][1], documents[1][1]
+        described = {"source": "test", "dtype": "array", "dtype_numpy": "<i8", "shape": [2]}
+        descriptor["data_keys"]["img"] = {**described, "external": "STREAM:"}
+        for number in range(3):
+            np.save(tmp_path / f"x_{number}.npy", np.arange(2 * number, 2 * number + 2, dtype="<i8"))
+        more = file_documents(
+            "img",
+            uri=f"file://localhost{tmp_path}/",
+            mimetype="multipart/related;type=application/x-npy",
+            descriptor=descriptor["uid"],
+            run_start=start["uid"],
+            template="x_{}.npy",
+        )
+        with serve(readable_storage=[tmp_path], announce=False) as server:
+            with TiledWriter(server, strict=True) as writer:
+                for document in [*documents[:-1], *more, documents[-1]]:
+                    writer(*document)
+            yield server.uri, start["uid"], tmp_path
+
+    def test_rows_and_files(self, cli, images):
+        address, uid, folder = images
+        result = cli("verify", uid[:8], "--catalog", address)
+        assert (result.status, result.out) == (0, f"run {uid}: as reported (rows: primary 3)\n")
+        result = cli("verify", -1, "--files", "--catalog", address)
+        assert (result.status, result.err) == (0, "")
+        assert "so are its files (3)" in result.out
+        (folder / "x_1.npy").unlink()
+        assert cli("verify", uid, "--catalog", address).status == 0
+        result = cli("verify", uid, "--files", "--catalog", address)
+        assert result.status == 1
+        missing, conclusion = result.out.splitlines()
+        assert missing == f"run {uid}: primary/img: {folder}/x_1.npy is missing"
+        assert "int64 of shape (1, 2)" in conclusion
+        result = cli("verify", uid, "--files", "--repair", "--catalog", address)
+        assert result.status == 0, result
+        assert "has been corrected" in result.out
+        assert cli("verify", uid, "--files", "--catalog", address).status == 0
+
+    def test_repair_is_of_files_here(self, cli, images):
+        address, uid, _ = images
+        assert "tilewright journal verify" in cli("verify", uid, "--repair", "--catalog", address).error

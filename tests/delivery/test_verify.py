@@ -11,7 +11,7 @@ from tilewright.delivery import target
 from tilewright.delivery.verify import check_report, compare, repair
 from tilewright.errors import InputError, NotFoundError
 from tilewright.journal import Header, JournalDirectory
-from tilewright.testing.documents import run_of, simple_run
+from tilewright.testing.documents import file_documents, run_of, simple_run
 from tilewright.testing.expected import compare_runs
 
 
@@ -182,3 +182,33 @@ def test_the_journal_for_this_catalog_is_taken(recorded, catalog, tmp_path):
     delivered.unlink()
     with pytest.raises(InputError, match="recorded for several catalogs; give one of its journals"):
         catalog[uid].verify(directory.path)
+
+
+def test_an_array_that_grows_through_a_long_journal(recorded, catalog, monkeypatch):
+    """Only what it comes to in the end is held against the catalog, not what it was on the way."""
+    documents = run_of({"x": [1.0, 2.0, 3.0]})
+    start, descriptor = documents[0][1], documents[1][1]
+    descriptor["data_keys"]["img"] = {
+        "source": "test",
+        "dtype": "array",
+        "dtype_numpy": "<u2",
+        "shape": [4, 5],
+        "external": "STREAM:",
+    }
+    resource, datum = file_documents(
+        "img",
+        uri="file://localhost/data/x.h5",
+        mimetype="application/x-hdf5",
+        descriptor=descriptor["uid"],
+        run_start=start["uid"],
+        frames=1,
+        dataset="d",
+    )
+    datums = [
+        ("stream_datum", datum[1] | {"uid": f"{row}", "indices": {"start": row, "stop": row + 1}})
+        for row in range(5)
+    ]
+    journal = recorded([*documents[:-1], resource, *datums, documents[-1]])
+    monkeypatch.setattr("tilewright.delivery.run.CHUNK_BYTES", 200)
+    comparison = compare(journal, target(catalog))
+    assert comparison.equal, str(comparison)

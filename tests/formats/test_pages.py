@@ -43,3 +43,4 @@ def test_a_format_of_ones_own(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "shape=(3, 4, 5)" in done.stdout
+    assert "camera.raw holds 2 rows, declared are 3" in done.stdout

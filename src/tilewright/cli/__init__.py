@@ -1,4 +1,4 @@
-"""The command line: `tilewright demo | serve | replay | deliver | runs | show | table`. One file a group of commands.
+"""The command line: `tilewright demo | serve | replay | deliver | runs | show | table | verify`. One file a group of commands.
 
 Errors that a user can do something about are one line and exit status 1; `--verbose` shows the traceback.
 """
@@ -45,6 +45,7 @@ app.command()(doctor.doctor)
 app.command()(reading.runs)
 app.command(cls=RunCommand)(reading.show)
 app.command(cls=RunCommand)(reading.table)
+app.command(cls=RunCommand)(reading.verify)
 app.add_typer(journals.app, name="journal")
 
 

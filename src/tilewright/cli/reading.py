@@ -1,4 +1,4 @@
-"""`tilewright runs`, `show` and `table`: what is in a catalog."""
+"""`tilewright runs`, `show`, `table` and `verify`: what is in a catalog."""
 
 from __future__ import annotations
 
@@ -95,6 +95,33 @@ def table(
         typer.echo(rows_text(rows, data_keys))
     else:
         _write(rows, output)
+
+
+def verify(
+    run: RunArgument,
+    catalog: CatalogOption = str(DEFAULT_DIRECTORY),
+    *,
+    files: Annotated[
+        bool, typer.Option("--files", help="Look into every file behind the run, as the server finds it.")
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Correct what is declared of files that hold something else."),
+    ] = False,
+) -> None:
+    """Check that a run has the rows that were delivered, and that its files are what was declared.
+
+    The exit status is 1 if anything is wrong. To compare every value with the journal, and to repair tables:
+    `tilewright journal verify`.
+    """
+    if repair and not files:
+        raise InputError(
+            "--repair needs --files; rows are put right by `tilewright journal verify RUN --catalog … --repair`"
+        )
+    with opened(catalog) as found:
+        comparison = find_run(found, run).verify(files=files, repair=repair)
+    typer.echo(str(comparison))
+    raise typer.Exit(0 if comparison.equal else 1)
 
 
 def _runs_text(table: pd.DataFrame) -> str:

@@ -91,6 +91,20 @@ def parts(context: Context, link: str) -> tuple[dict[str, Any], list[dict[str, A
     return container, inside
 
 
+def file_checks(context: Context, link: str) -> list[dict[str, Any]] | None:
+    """Have the server look at the files behind a run, and return what it found of each array; one request.
+
+    None where a server has no route for it (`tilewright.server.files`), or cannot tell who may see what.
+
+    Parameters
+    ----------
+    link
+        The run's ``search`` link.
+    """
+    answer = _ask_ours(context, "GET", _ours(link, "search", "files"))
+    return None if answer is None else [json.loads(line) for line in answer.content.splitlines() if line]
+
+
 def listing(
     context: Context,
     link: str,

@@ -69,28 +69,37 @@ class Run(Container):
         """What the writer had to change or could not keep as it was, one sentence each."""
         return list(self.metadata.get("notes") or [])
 
-    def verify(self, journal: str | os.PathLike[str] | None = None, *, repair: bool = False) -> Comparison:
-        """Check again that the catalog has what was recorded.
+    def verify(
+        self, journal: str | os.PathLike[str] | None = None, *, files: bool = False, repair: bool = False
+    ) -> Comparison:
+        """Check again that the catalog has what was recorded, and that the files are what was declared.
 
         Parameters
         ----------
         journal
             Folder of journals, or one journal. The run is compared with its journal, value by value. Without it, the
             number and the order of its rows are compared with the report that its delivery left.
+        files
+            Whether to have the server look into every file behind the run too, and hold its dtype, shape and chunks against
+            what was declared. A server that is not Tilewright's cannot be asked: then this machine looks, and the result
+            says so.
         repair
-            Whether to make the catalog what the journal says, where they differ.
+            Whether to make the catalog what the journal says, where they differ; and with `files`, to correct the
+            structure of arrays whose files are other than declared: to the rows that are there in unbroken order, the
+            dtype and the chunks of the files. `notes` then say what it was. A later delivery of the same journal makes it
+            again what was declared.
 
         Raises
         ------
         NotFoundError
             If the folder has no journal of this run, or is not there.
         InputError
-            If `repair` is asked for without a journal, or the journal is of another run. Or if the folder has journals
+            If `repair` is asked for without a journal and without `files`, or the journal is of another run. Or if the folder has journals
             of this run for several other catalogs: then one has to be given.
         """
         from tilewright.clients.verification import verify  # noqa: PLC0415 - slow to import, rarely used
 
-        return verify(self, None if journal is None else Path(journal), repair=repair)
+        return verify(self, None if journal is None else Path(journal), files=files, repair=repair)
 
     @property
     def base(self) -> Container:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tilewright.clients.file_checks import with_files
 from tilewright.delivery.remote import Remote
 from tilewright.delivery.target import Target
 from tilewright.delivery.verify import Comparison, check_report, compare
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def verify(run: Any, journal: Path | None, *, repair: bool) -> Comparison:
-    """Compare a run with its report, or with its journal; see `Run.verify`."""
+def verify(run: Any, journal: Path | None, *, files: bool, repair: bool) -> Comparison:
+    """Compare a run with its report, or with its journal, and its files with what was declared; see `Run.verify`."""
     context = run.context
     *root, node = run.path_parts
     api = str(context.api_uri).rstrip("/")
@@ -26,12 +27,18 @@ def verify(run: Any, journal: Path | None, *, repair: bool) -> Comparison:
         "/".join((api, *root)), lambda: Remote(context.http_client, api, tuple(root), owns_client=False)
     )
     if journal is None:
-        if repair:
-            raise InputError("to repair a run takes its journal: verify(journal=…, repair=True)")
-        return check_report(node, where)
-    path = _journal_in(journal, node, where.name) if journal.is_dir() else _checked(journal, node)
-    comparison = compare(path, where)
-    return put_right(path, where) if repair and not comparison.equal else comparison
+        if repair and not files:
+            raise InputError(
+                "to repair a run takes its journal: verify(journal=…, repair=True);"
+                " or, for what was declared of its files, verify(files=True, repair=True)"
+            )
+        comparison = check_report(node, where)
+    else:
+        path = _journal_in(journal, node, where.name) if journal.is_dir() else _checked(journal, node)
+        comparison = compare(path, where)
+        if repair and not comparison.equal:
+            comparison = put_right(path, where)
+    return with_files(comparison, run, where, repair=repair) if files else comparison
 
 
 def _journal_in(folder: Path, node: str, catalog: str) -> Path:

@@ -17,6 +17,7 @@ from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.display import html_facts
 from tilewright.errors import FinalError, SetupError
+from tilewright.formats.checking import CORRECTED, DECLARED
 from tilewright.journal import JournalReader, claims
 from tilewright.journal.disk import LOCK_SECONDS
 from tilewright.tables import TABLE
@@ -50,6 +51,10 @@ class Comparison:
     """Rows that each stream should have."""
     problems: tuple[str, ...]
     """What the catalog lacks, has otherwise or has too much, and what of the journal cannot be read."""
+    files: int | None = None
+    """How many files behind the run were looked at; None if that was not asked for."""
+    remarks: tuple[str, ...] = ()
+    """What is to be known of the files, and no fault of the catalog: it is right as it is."""
 
     @property
     def equal(self) -> bool:
@@ -58,10 +63,11 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return a line for each problem, or one that there is none."""
+        lines = self.problems
         if self.equal:
             rows = ", ".join(f"{key} {count:,}" for key, count in self.rows.items()) or "none"
-            return f"run {self.run}: {self._verdict} (rows: {rows})"
-        return "\n".join(f"run {self.run}: {problem}" for problem in self.problems)
+            lines = (f"{self._verdict} (rows: {rows})",)
+        return "\n".join(f"run {self.run}: {line}" for line in (*lines, *self.remarks))
 
     def _repr_html_(self) -> str:
         facts = {"catalog": self.catalog}
@@ -69,11 +75,13 @@ class Comparison:
             facts["journal"] = str(self.journal)
         facts |= {f"rows of {key}": f"{count:,}" for key, count in self.rows.items()}
         facts |= {f"problem {number}": problem for number, problem in enumerate(self.problems, 1)}
+        facts |= {f"remark {number}": remark for number, remark in enumerate(self.remarks, 1)}
         return html_facts(f"Run {self.run}: {self._verdict if self.equal else 'differs'}", facts)
 
     @property
     def _verdict(self) -> str:
-        return "as reported" if self.journal is None else "as in the journal"
+        verdict = "as reported" if self.journal is None else "as in the journal"
+        return verdict if self.files is None else f"{verdict}, and so are its files ({self.files:,})"
 
 
 def check_report(uid: str, where: Target) -> Comparison:
@@ -209,6 +217,8 @@ class _Examined(Remote):
     problems: list[str] = field(default_factory=list)
     wrong: list[Path] = field(default_factory=list)
     """Tables and arrays that are not what they should be."""
+    arrays: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    """Structures of the arrays in files, as far as the journal has been read."""
     _tables: dict[Path, pa.Table] = field(default_factory=dict)
 
     @classmethod
@@ -282,17 +292,32 @@ class _Examined(Remote):
         self._compare_metadata(path, {} if node is None else node.metadata, items)
 
     def put_data_source(self, path: Path, data_source: dict[str, Any]) -> None:
-        """Hold the structure of an array against what is there."""
-        node = self.get(path)
-        if node is None or node.structure != data_source["structure"]:
-            self._note(f"{_shown(path)} has another structure")
+        """Take note of the structure of an array, which may grow yet; see `compare_arrays`."""
+        self.arrays[path] = data_source["structure"]
+
+    def compare_arrays(self) -> None:
+        """Hold the structures of all arrays, as they are in the end, against what is there.
+
+        One that was corrected after a look at its files is right if it was declared as in the journal.
+        """
+        for path, structure in self.arrays.items():
+            node = self.get(path)
+            properties = ((node and node.data_source) or {}).get("properties") or {}
+            there = None if node is None else properties.get(DECLARED, {}).get("structure", node.structure)
+            if there != structure:
+                self._note(f"{_shown(path)} has another structure")
 
     def close_stream(self, path: Path) -> None:
         """Do nothing: nobody listens."""
 
     def _compare_metadata(self, path: Path, there: dict[str, Any], ours: dict[str, Any]) -> None:
         for key, value in ours.items():
-            if there.get(key) != value:
+            found = there.get(key)
+            if key == "notes" and isinstance(
+                found, list
+            ):  # what was noted after the delivery is no difference
+                found = [note for note in found if not str(note).startswith(CORRECTED)]
+            if found != value:
                 self._note(f"the metadata of {_shown(path)} has another {key!r}")
 
     def note_wrong(self, path: Path, problem: str) -> None:
@@ -313,6 +338,7 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
             _to_the_end(delivery)
         except FinalError as error:
             remote.problems.append(str(error))
+        remote.compare_arrays()
         for array in delivery.stored:
             node, rows = remote.get(array.path), delivery.rows[array.path[-2]]
             if node is not None and node.structure is not None and node.structure["shape"][0] > rows:

@@ -1,7 +1,7 @@
 """External files as arrays: one module a format, and the registry that finds the one for a mimetype."""
 
 from tilewright.formats.arrays import FileArray
-from tilewright.formats.base import Asset, DataSource, ExternalArray, Format
+from tilewright.formats.base import Asset, DataSource, ExternalArray, FileFacts, Format
 from tilewright.formats.registry import BUILT_IN, adapters_by_mimetype, format_for, open_array
 from tilewright.formats.sequences import FileSequence
 from tilewright.formats.unknown import UnknownFile
@@ -12,6 +12,7 @@ __all__ = [
     "DataSource",
     "ExternalArray",
     "FileArray",
+    "FileFacts",
     "FileSequence",
     "Format",
     "UnknownFile",

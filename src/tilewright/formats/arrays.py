@@ -7,6 +7,7 @@ In come one data key's StreamResources and StreamDatums; out goes its `DataSourc
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ from tilewright.formats.layout import Join, Layout, read_layout
 from tilewright.formats.seq_nums import SeqNums
 
 DATA_URIS = "data_uris"  # the argument for a list of files, in all of Tiled's adapters that take one
+ROWS = "rows"
+"""Property of a data source of several files: the rows that are promised of each of them."""
 MAX_INDEX = 1 << 53
 """Above any number of frames; a float would not tell the next one from it."""
 _MOST_GAPS = 10  # ranges that a note lists
@@ -66,6 +69,8 @@ class FileArray:
         self._assets: list[Asset] = []
         self._uris: set[str] = set()
         self._resources: set[str] = set()
+        self._file_of: dict[str, str] = {}  # by the resource's uid
+        self._rows_in: Counter[str] = Counter()  # by the file's address
         self._adapter_parameters()  # refuses, before anything is registered, what the adapter could not read
         self.add_resource(resource)
 
@@ -161,15 +166,18 @@ class FileArray:
         return {}
 
     def _properties(self) -> dict[str, Json]:
-        return {}
+        """Say how many rows are promised of each file, where the structure does not: see `checking`."""
+        return {ROWS: [self._rows_in[asset.data_uri] for asset in self._assets]} if self._assets[1:] else {}
 
     def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:  # noqa: ARG002 - for derived classes
+        self._file_of[uid] = uri
         # A resource that several descriptors of a stream use comes once for each, but is one file.
         if uri not in self._uris:
             self._append_asset(uri)
 
     def _add_files(self, uid: str, start: int, stop: int) -> None:
-        """Append the files of these frames, where frames have files of their own."""
+        """Count the rows of the resource's file; or append the files of these rows, where rows have files of their own."""
+        self._rows_in[self._file_of[uid]] += stop - start
 
     def _append_asset(self, uri: str) -> None:
         self._uris.add(uri)

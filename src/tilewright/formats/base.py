@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import numpy as np
 
 Json: TypeAlias = Any
 
@@ -73,6 +76,20 @@ class ExternalArray(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What one file holds, as it says itself. The files of an array follow each other along their first dimension."""
+
+    shape: tuple[int, ...]
+    """Of the file's part of the whole: an image of (y, x) is (1, y, x), a dataset of n rows (n, y, x)."""
+    dtype: np.dtype[Any] | None
+    """As it is read; None where that is known only when the values are."""
+    chunks: tuple[int, ...] | None = None
+    """Sizes of the chunks in which the file stores it, one a dimension; None where it has no chunks."""
+    whole: bool = False
+    """Whether it can be read only whole, so that it must not hold more rows than were declared."""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """One external file format: what the registry holds and an entry point of `tilewright.formats` names."""
 
@@ -82,3 +99,9 @@ class Format:
     """Makes the array of a data key from its first StreamResource and its descriptor, or raises `InputError`."""
     adapters: Mapping[str, str] = field(default_factory=dict)
     """Adapters to mount on the server, "package.module:Class" by mimetype; empty where Tiled has its own."""
+    measure: Callable[[Path, DataSource], FileFacts] | None = None
+    """Looks into one file (or directory) of an array, without reading its values where that can be helped.
+
+    Called by `tilewright.formats.looking`. Whatever it raises is taken to say that the file is damaged. None: of the
+    files it is only known whether they are there and can be opened.
+    """

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 from tilewright.formats.arrays import FileArray, parameters_of
-from tilewright.formats.base import ExternalArray, Format, Json
+from tilewright.formats.base import DataSource, ExternalArray, FileFacts, Format, Json
 from tilewright.formats.promised import promised_rows
 from tilewright.formats.sequences import FileSequence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
+    from pathlib import Path
 
 MIMETYPE = "application/x-hdf5"
 
@@ -85,9 +85,10 @@ class HDF5Adapter:
             If they hold values of another dtype.
         """
         from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415 - on the server only
-        from tiled.adapters.hdf5 import HDF5Adapter as OfTiled  # noqa: PLC0415
 
-        adapter = OfTiled.from_catalog(data_source, node, **parameters)
+        from tilewright.formats.in_use import HDF5  # noqa: PLC0415
+
+        adapter = HDF5.from_catalog(data_source, node, **parameters)
         if data_source.structure_family != "array":
             return adapter
         structure = data_source.structure
@@ -95,4 +96,43 @@ class HDF5Adapter:
         return ArrayAdapter(rows, structure, metadata=adapter.metadata(), specs=node.specs)
 
 
-FORMAT = Format(mimetypes=(MIMETYPE,), open=_open, adapters={MIMETYPE: f"{__name__}:{HDF5Adapter.__name__}"})
+def measure(path: Path, source: DataSource) -> FileFacts:
+    """Return what the dataset of a file holds, after `slice` and `squeeze`; opens it as Tiled's adapter does.
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset in it.
+    OSError
+        If it is no HDF5 file, or cut off.
+    """
+    import h5py  # noqa: PLC0415 - slow to import
+    from ndindex import ndindex  # noqa: PLC0415
+    from tiled.ndslice import NDSlice  # noqa: PLC0415
+
+    parameters = source.parameters
+    dataset = parameters["dataset"]
+    name = dataset if isinstance(dataset, str) else "/".join(dataset)
+    access = {"swmr": parameters.get("swmr", False), "locking": parameters.get("locking")}
+    with h5py.File(path, "r", libver="latest", **access) as file:
+        found = file.get(name)
+        if not isinstance(found, h5py.Dataset):
+            raise InputError(f"it has no dataset {name!r}")
+        shape, dtype, chunks = found.shape, found.dtype, found.chunks
+    if shape is None:
+        raise InputError(f"its dataset {name!r} has no values")
+    if wanted := parameters.get("slice"):
+        chosen = NDSlice.from_numpy_str(wanted) if isinstance(wanted, str) else wanted
+        shape, chunks = ndindex(tuple(chosen)).newshape(shape), None
+    if parameters.get("squeeze"):
+        shape, chunks = (*shape[:1], *(length for length in shape[1:] if length != 1)), None
+    # Strings of any length become strings of the longest one's when they are read.
+    return FileFacts(shape or (1,), None if dtype.hasobject else dtype, chunks)
+
+
+FORMAT = Format(
+    mimetypes=(MIMETYPE,),
+    open=_open,
+    adapters={MIMETYPE: f"{__name__}:{HDF5Adapter.__name__}"},
+    measure=measure,
+)

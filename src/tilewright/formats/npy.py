@@ -10,14 +10,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tilewright.formats.base import Format
+from tilewright.errors import InputError
+from tilewright.formats.base import DataSource, FileFacts, Format
 from tilewright.formats.sequences import FileSequence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tilewright.formats.layout import Layout
 
+MIMETYPE = "multipart/related;type=application/x-npy"
 TEMPLATE_OF_NPY_SEQ = "%s_%d.npy"  # appended to the path of the Resource
 
 
@@ -36,4 +39,36 @@ class NPYSequence(FileSequence):
         return dataclasses.replace(layout, chunk_shape=(1, *whole_row))
 
 
-FORMAT = Format(mimetypes=("multipart/related;type=application/x-npy",), open=NPYSequence)
+def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
+    """Return what the header of an NPY file says that it holds.
+
+    Raises
+    ------
+    ValueError
+        If it is no NPY file.
+    InputError
+        If it has fewer bytes than its header says.
+    """
+    import math  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+        end = file.tell() + math.prod(shape) * dtype.itemsize
+    size = path.stat().st_size
+    if end > size and not dtype.hasobject:
+        raise InputError(f"it should have {end} bytes, and has {size}")
+    return FileFacts((1, *shape), dtype)
+
+
+FORMAT = Format(
+    mimetypes=(MIMETYPE,),
+    open=NPYSequence,
+    adapters={MIMETYPE: "tilewright.formats.in_use:NPY"},
+    measure=measure,
+)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 GROUP = "tilewright.formats"
 BUILT_IN: tuple[Format, ...] = (
     hdf5.FORMAT,
-    image_sequences.FORMAT,
+    image_sequences.TIFF,
+    image_sequences.JPEG,
     npy.FORMAT,
     csv_files.FORMAT,
     zarr_stores.FORMAT,

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
-from tilewright.formats.base import Format
+from tilewright.formats.base import DataSource, FileFacts, Format
+from tilewright.formats.checking import FILES
 from tilewright.formats.promised import promised_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 MIMETYPE = "application/x-zarr"
 
@@ -76,6 +78,7 @@ class ZarrAdapter:
         uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
         if not uris:
             return OfTiled.from_catalog(data_source, node, **parameters)
+        uris = uris[: data_source.properties.get(FILES)]  # all of them, unless the array has been corrected
         structure = data_source.structure
         array = promised_rows(_after_one_another(uris), structure.shape)
         declared = structure.data_type.to_numpy_dtype()
@@ -95,6 +98,23 @@ def _after_one_another(uris: Sequence[str]) -> Any:
     return lazy.concatenate([lazy.from_array(store, chunks=store.chunks) for store in stores])
 
 
+def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
+    """Return what the metadata of a store's array say that it holds.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, or an error of Zarr's
+        If there is no array.
+    """
+    import zarr  # noqa: PLC0415 - slow to import
+
+    array = zarr.open_array(path, mode="r")
+    return FileFacts(array.shape or (1,), array.dtype, array.chunks)
+
+
 FORMAT = Format(
-    mimetypes=(MIMETYPE,), open=ZarrStores, adapters={MIMETYPE: f"{__name__}:{ZarrAdapter.__name__}"}
+    mimetypes=(MIMETYPE,),
+    open=ZarrStores,
+    adapters={MIMETYPE: f"{__name__}:{ZarrAdapter.__name__}"},
+    measure=measure,
 )

@@ -10,6 +10,7 @@ Users and the command line call `serve` and `serve_config`.
     storage        DuckDB and SQLite files read and written by many threads
     tables         what reading a table gives
     serialization  how tables travel
+    files          the files behind a run, looked at
 """
 
 from tilewright.server.embedded import EmbeddedServer, serve, serve_config

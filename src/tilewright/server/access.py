@@ -74,7 +74,9 @@ async def admit(
     )
 
 
-async def admit_to_catalog(request: Request, path: str) -> CatalogContainerAdapter:
+async def admit_to_catalog(
+    request: Request, path: str, scopes: Sequence[str] = ("read:metadata",)
+) -> CatalogContainerAdapter:
     """Return the container at a path, if whoever asks may see all that is in it, and a database has it.
 
     Raises
@@ -83,7 +85,7 @@ async def admit_to_catalog(request: Request, path: str) -> CatalogContainerAdapt
         401 and 404 as `admit`; 404 also where Tiled's own routes have to be asked: the container is none of a catalog, or
         a policy says who may see what.
     """
-    entry = await admit(request, path, ["read:metadata"], {StructureFamily.container})
+    entry = await admit(request, path, scopes, {StructureFamily.container})
     policy = request.app.state.access_policy
     if policy is not None or not isinstance(entry, CatalogContainerAdapter) or entry.node.data_sources:
         raise HTTPException(HTTP_404_NOT_FOUND, "Nothing is listed here: use Tiled's own routes.")
