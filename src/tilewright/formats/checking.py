@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from tilewright.formats.arrays import ROWS
 from tilewright.formats.layout import data_type, dtype_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
 
     from tilewright.formats.base import DataSource, FileFacts, Json
 
@@ -120,6 +120,7 @@ def declared(source: DataSource) -> DataSource:
 def described(structure: Mapping[str, Json]) -> str:
     """Return dtype, shape and chunks of an array's structure as a text.
 
+    >>> import numpy as np
     >>> from tilewright.formats.layout import data_type
     >>> described({"data_type": data_type(np.dtype("<u2")), "shape": [3, 5], "chunks": [[2, 1], [5]]})
     'uint16 of shape (3, 5) in chunks of (2, 5)'
