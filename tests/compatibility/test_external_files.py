@@ -70,6 +70,10 @@ def test_the_table_leaves_the_files_alone(write, catalog, file_run, files):
     }
     try:
         assert list(run.table()) == ["seq_num", "time", "x"]
+        dataset = run.read()
+        assert dataset["x"].to_numpy().tolist() == [0.0, 1.0, 2.0]
+        assert (dataset["img"].shape, dataset["img"].dtype) == ((3, 4, 5), np.dtype("<u2"))
+        assert "(3, 4, 5) uint16" in repr(run["primary"]["img"])
     finally:
         catalog.context.http_client.event_hooks = hooks
     assert asked

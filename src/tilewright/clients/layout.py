@@ -71,6 +71,12 @@ class Layout:
     rejected: TablePart | None
     """The table with the column of rejected values, if there are any."""
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """Return column or data key → path below the stream."""
+        columns = {column: f"{table.path}/{column}" for table in self.tables for column in table.columns}
+        return columns | self.array_paths
+
     def home(self, column: str) -> TablePart | None:
         """Return the table that has a column (seq_num and time are in the first)."""
         return next((table for table in self.tables if column in table.columns), None)
