@@ -27,7 +27,7 @@ from tilewright import TiledWriter, open_catalog, serve
 from tilewright.clients import Array, DaskArray, arrays
 from tilewright.clients.progress import announced
 from tilewright.errors import InputError
-from tilewright.testing.documents import file_documents, simple_run
+from tilewright.testing.documents import run_with_files
 
 FRAMES, SHAPE = 24, (6, 5)
 NUMBERS = np.arange(FRAMES * 30, dtype="<u2").reshape(FRAMES, *SHAPE)
@@ -35,27 +35,7 @@ NUMBERS = np.arange(FRAMES * 30, dtype="<u2").reshape(FRAMES, *SHAPE)
 
 
 def camera_run(uid, uri, mimetype, **parameters):
-    """Return a run of `x` in the table and `image` in files."""
-    start, (_, descriptor), *events, stop = simple_run(events=FRAMES, keys=1, uid=uid)
-    image = {
-        "source": "test",
-        "dtype": "array",
-        "dtype_numpy": "<u2",
-        "shape": list(SHAPE),
-        "external": "S:",
-        "dims": ["y", "x"],
-    }
-    descriptor["data_keys"]["image"] = image
-    files = file_documents(
-        "image",
-        uri=uri,
-        mimetype=mimetype,
-        descriptor=descriptor["uid"],
-        run_start=uid,
-        frames=FRAMES,
-        **parameters,
-    )
-    return [start, ("descriptor", descriptor), *files, *events, stop]
+    return run_with_files(uid=uid, uri=uri, mimetype=mimetype, frames=FRAMES, shape=SHAPE, **parameters)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tilewright.delivery.remote import Node, Path, Remote
     from tilewright.delivery.steps import Bundle, Count
-    from tilewright.formats import DataSource, ExternalArray
+    from tilewright.formats import Asset, DataSource, ExternalArray
 
 SQL_TABLE = "application/x-tiled-sql-table"
 MAX_REQUEST_BYTES = 8 << 20
@@ -37,7 +37,7 @@ SETTLE_SECONDS = 1.0
 
 
 class TableMismatch(Exception):  # noqa: N818 - a signal between two of our own functions, not an error
-    """The table on the server cannot become the plan's by appending: it has to be made anew."""
+    """The table, or array, on the server cannot become the plan's by adding to it: it has to be made anew."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{'/'.join(path)}: {reason}")
@@ -263,6 +263,8 @@ class RemoteArray:
             if node.data_source is None or node.data_source["mimetype"] != source.mimetype:
                 self.failed = f"{'/'.join(self.path)} is there, and is something else"
                 return
+            if not node.created and (other := _other_file(node.data_source, assets)) is not None:
+                raise TableMismatch(self.path, f"its files are elsewhere: one is {other}")
             self.source_id = int(node.data_source["id"])
             if node.created:
                 told()
@@ -280,6 +282,19 @@ class RemoteArray:
         if isinstance(error, FinalError) and not isinstance(error, NotThereError):
             self.failed = str(error)
         return self.failed is not None
+
+
+def _other_file(there: dict[str, Any], assets: list[Asset]) -> str | None:
+    """Return a file that an array has in the place of one of these; None if there is none.
+
+    So it is if the paths of the files have been mapped otherwise before. A server adds files, and replaces none.
+    """
+    ours = {(asset.parameter, asset.num): asset.data_uri for asset in assets}
+    for asset in there.get("assets") or []:
+        uri = asset["data_uri"]
+        if ours.get((asset["parameter"], asset["num"]), uri) != uri:
+            return str(uri)
+    return None
 
 
 def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Node, NotThereError, Path, Remote
 from tilewright.delivery.steps import Bundle, Close, Create, SetItems
-from tilewright.documents import Notes, Translator
+from tilewright.documents import Notes, PathMap, Translator
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
 from tilewright.tables.wire import checksum
@@ -78,10 +78,20 @@ class RunDelivery:
         The catalog.
     read_ahead
         Whether to read on, in a thread, while requests are under way.
+    path_map
+        Rules for paths that take the place of those in the journal's header.
     """
 
-    def __init__(self, reader: JournalReader, remote: Remote, *, read_ahead: bool = False) -> None:
+    def __init__(
+        self,
+        reader: JournalReader,
+        remote: Remote,
+        *,
+        read_ahead: bool = False,
+        path_map: PathMap | None = None,
+    ) -> None:
         self.reader = reader
+        self._path_map = PathMap.of(reader.header.path_map) if path_map is None else path_map
         self._journal = ReadAhead(reader, CHUNK_BYTES, threaded=read_ahead)
         self.uid = reader.header.run
         self._remote = remote
@@ -155,7 +165,9 @@ class RunDelivery:
         self.level_to = 0
         """Bytes of the journal whose documents the server has."""
         self._plan = RunPlan(self._hints)
-        self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
+        self._translator = Translator(
+            spec_to_mimetype=self.reader.header.spec_to_mimetype, path_map=self._path_map
+        )
         self._streams: dict[str, _Stream] = {}
         self._is_there = False
         """Whether the run's node is there, and this journal's."""
@@ -168,7 +180,7 @@ class RunDelivery:
         """Position in the journal at which the run was finished."""
 
     def _repair(self, mismatch: TableMismatch) -> None:
-        """Remove a table that cannot be made right by appending; the next steps make it anew.
+        """Remove a table, or an array, that cannot be made right by adding to it; the next steps make it anew.
 
         But not if it has been delivered from another journal in the meantime.
         """
@@ -177,7 +189,7 @@ class RunDelivery:
             self._check_adopted(node.metadata)
         if self._contradicted:
             return
-        logger.info("Run %s: a table is made anew from the journal: %s", self.uid, mismatch)
+        logger.info("Run %s: a node is made anew from the journal: %s", self.uid, mismatch)
         self._delete(mismatch.path)
         self._begin()
 
@@ -419,7 +431,7 @@ class RunDelivery:
         bundle.add(Close(path))
 
     def _closing_metadata(self, orders: dict[str, int], *, interrupted: bool) -> dict[str, Any]:
-        report = {
+        report: dict[str, Any] = {
             "version": version("tilewright"),
             "state": "interrupted" if interrupted else "complete",
             "documents": self._documents,
@@ -427,6 +439,8 @@ class RunDelivery:
             "seq_num_crc32": orders,
             "verified": self.verified,
         }
+        if self._path_map.rules:
+            report["path_map"] = self._path_map.as_mapping()
         items: dict[str, Any] = {"tilewright": report}
         if self._plan.stop is not None:
             items["stop"] = self._plan.stop

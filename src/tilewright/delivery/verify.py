@@ -16,7 +16,8 @@ import pyarrow as pa
 from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.display import html_facts
-from tilewright.errors import FinalError, SetupError
+from tilewright.documents import PathMap, run_key
+from tilewright.errors import FinalError, InputError, SetupError
 from tilewright.journal import JournalReader, claims
 from tilewright.journal.disk import LOCK_SECONDS
 from tilewright.tables import TABLE
@@ -176,7 +177,7 @@ def repair(path: pathlib.Path, where: Target) -> Comparison:
         for table in examined.wrong:
             remote.delete(table)
         with JournalReader(path) as reader:
-            _to_the_end(RunDelivery(reader, remote))
+            _to_the_end(RunDelivery(reader, remote, path_map=_path_map(reader, remote)))
         return _compare(path, _Examined.of(remote), where.name)
     finally:
         claim.release()
@@ -193,7 +194,7 @@ class _Examined(Remote):
 
     problems: list[str] = field(default_factory=list)
     wrong: list[Path] = field(default_factory=list)
-    """Tables that are not what they should be."""
+    """Tables and arrays that are not what they should be."""
     _tables: dict[Path, pa.Table] = field(default_factory=dict)
 
     @classmethod
@@ -230,8 +231,11 @@ class _Examined(Remote):
                 self._wrong(path, text)
 
     def delete(self, path: Path) -> None:
-        """Stop: a table would have to be made anew."""
+        """Stop: a table, or an array, would have to be made anew."""
         self.wrong.append(path)
+        node = self.get(path)
+        if node is not None and "arrow_schema" not in (node.structure or {}):
+            raise _DiffersError(f"{_shown(path)} has its files elsewhere than the journal says")
         raise _DiffersError(f"{_shown(path)} has rows that the journal does not have, or in another order")
 
     def set_metadata(self, path: Path, items: dict[str, Any]) -> None:
@@ -265,7 +269,7 @@ class _Examined(Remote):
 
 def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
     with JournalReader(path) as reader:
-        delivery = RunDelivery(reader, remote)
+        delivery = RunDelivery(reader, remote, path_map=_path_map(reader, remote))
         try:
             _to_the_end(delivery)
         except FinalError as error:
@@ -276,6 +280,17 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
             *(f"the journal is damaged: {damage}" for damage in reader.damage),
         ]
         return Comparison(delivery.uid, catalog, path, delivery.rows, tuple(problems))
+
+
+def _path_map(reader: JournalReader, remote: Remote) -> PathMap | None:
+    """Return the rules for paths that a run was delivered with, which need not be the journal's; None if it was not."""
+    node = remote.get((run_key(reader.header.run),))
+    report = None if node is None else node.metadata.get("tilewright")
+    if not isinstance(report, dict):
+        return None
+    with suppress(InputError):  # metadata may be anything
+        return PathMap.of(report.get("path_map", {}))
+    return None
 
 
 def _to_the_end(delivery: RunDelivery) -> None:

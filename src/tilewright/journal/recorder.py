@@ -83,6 +83,8 @@ class Recorder:
         Called once with the path of a journal of which a part is in memory, its run's uid, and that part.
     spec_to_mimetype
         Written into the headers: how Resource documents are to be understood.
+    path_map
+        Written into the headers: under which paths the server has the files.
     strict
         Whether to raise for every document that has no run, or whose run was recorded before and is another.
         Otherwise the best is made of it.
@@ -97,6 +99,7 @@ class Recorder:
         held: Callable[[Path, str, Tail], None] = lambda *_: None,
         spec_to_mimetype: dict[str, str] | None = None,
         *,
+        path_map: dict[str, str] | None = None,
         strict: bool = True,
     ) -> None:
         self._directory = directory
@@ -105,6 +108,7 @@ class Recorder:
         self._tell_ended = ended
         self._tell_held = held
         self._spec_to_mimetype = spec_to_mimetype or {}
+        self._path_map = path_map or {}
         self._strict = strict
         self._open: dict[str, OpenRun] = {}
         """The runs being recorded, by their uid."""
@@ -271,7 +275,9 @@ class Recorder:
                 journal = self._directory.reopen(existing)
                 return OpenRun(uid, aliases, journal, known=_payloads(JournalReader(journal.path)), note=note)
         software = f"tilewright {version('tilewright')}"
-        header = Header(uid, self._catalog, time.time(), software, self._spec_to_mimetype)
+        header = Header(
+            uid, self._catalog, time.time(), software, self._spec_to_mimetype, path_map=self._path_map
+        )
         return OpenRun(uid, aliases, self._directory.create(header), note=note)
 
     def _put_start(self, run: OpenRun, doc: Any) -> OpenRun:

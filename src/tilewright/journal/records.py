@@ -55,6 +55,8 @@ class Header:
     """Name and version of what wrote it."""
     spec_to_mimetype: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Mimetypes of the specs that older Resource documents name, where the writer was told better ones."""
+    path_map: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Rules for paths that differ between machines, from prefix → to prefix; see `documents.path_map`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "catalog", public_name(self.catalog))
