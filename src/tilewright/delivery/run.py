@@ -19,6 +19,7 @@ from tilewright.delivery.nodes import RemoteArray, RemoteTable, TableMismatch
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Node, NotThereError, Path, Remote
 from tilewright.delivery.steps import Bundle, Close, Create, SetItems
+from tilewright.delivery.storage import FileReport
 from tilewright.documents import Notes, PathMap, Translator
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
@@ -169,6 +170,7 @@ class RunDelivery:
             spec_to_mimetype=self.reader.header.spec_to_mimetype, path_map=self._path_map
         )
         self._streams: dict[str, _Stream] = {}
+        self._files = FileReport(self.uid)
         self._is_there = False
         """Whether the run's node is there, and this journal's."""
         self._has_notes = False
@@ -419,6 +421,8 @@ class RunDelivery:
         The rows of a run that was cut off have been looked at: there may be more of them than the journal has.
         """
         path = (self._plan.key,)
+        arrays = [array for stream in self._streams.values() for array in stream.arrays.values()]
+        self._files.ask(bundle, path, [array.files for array in arrays if array.files and not array.failed])
         tables = {key: stream.table for key, stream in self._streams.items() if stream.table is not None}
         for key, table in tables.items():
             if not interrupted:
@@ -457,5 +461,6 @@ class RunDelivery:
             if stream.ahead
         )
         damage = (f"the journal is damaged: {damage}" for damage in self.reader.damage)
-        sentences = [*self._plan.all_notes, *self._translator.notes, *self.problems, *damage, *ahead]
+        files = self._files.notes
+        sentences = [*self._plan.all_notes, *self._translator.notes, *self.problems, *damage, *ahead, *files]
         return list(dict.fromkeys(sentences))
