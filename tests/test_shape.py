@@ -8,6 +8,7 @@ from tilewright import TiledWriter
 from tilewright.delivery import Outcome, RunDelivery, target
 from tilewright.delivery.plan import RunPlan
 from tilewright.journal import Header, JournalReader, JournalWriter, encode
+from tilewright.server import readable
 from tilewright.server.tables import TableAdapter
 from tilewright.tables import build
 from tilewright.testing.documents import simple_run
@@ -119,6 +120,20 @@ def sequence(count):
             "seq_nums": {"start": number + 1, "stop": number + 2},
         }
         yield ("stream_datum", datum)
+
+
+@pytest.mark.parametrize(("reason", "requests"), [(None, 1), ("missing", 2)])
+def test_a_run_of_files_takes_one_request_and_one_more_if_they_cannot_be_read(
+    counted, monkeypatch, reason, requests
+):
+    """The server looks at the directory, once, and not at a thousand files."""
+    looks = []
+    monkeypatch.setattr(readable, "_is_outside", lambda *_: False)
+    monkeypatch.setattr(readable, "_look_at", lambda uri: looks.append(uri) or reason)
+    start, *files = sequence(1_000)
+    stop = {"uid": "stop", "run_start": start[1]["uid"], "time": 1.0, "exit_status": "success"}
+    assert len(counted.give(start, *files, ("stop", stop), ended=True)) == requests
+    assert looks == ["file://localhost/data/"]
 
 
 def test_an_update_names_the_new_files_only(counted):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from urllib.parse import quote
 
 from tilewright.delivery import Deliverer, Status, Where, target
-from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, Translator
+from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, PathMap, Translator, path_rules
 from tilewright.documents.corrections import Corrections
 from tilewright.errors import InputError, SetupError
 from tilewright.journal import JournalDirectory, Recorder, default_directory
@@ -63,6 +63,10 @@ class TiledWriter:
     patches, spec_to_mimetype, normalizer
         As in Bluesky's writer: functions by document name that correct documents; mimetypes of Resource specs;
         a class that takes the place of the translation of earlier schemas (None: no translation).
+    path_map
+        Rules for the paths of files that the server has elsewhere, from prefix → to prefix: `{"/mnt/det": "/data/det"}`.
+        They are kept in the journals, for whoever delivers them. Default: the rules in the YAML or JSON file that the
+        environment variable `TILEWRIGHT_PATH_MAP` names.
     backup_directory
         As `journal`, under the name it has in Bluesky's writer.
     max_array_size
@@ -75,9 +79,9 @@ class TiledWriter:
     Raises
     ------
     InputError
-        If `catalog` is none of these.
+        If `catalog` is none of these, or `path_map` has no absolute paths.
     SetupError
-        If the journal folder cannot be used, and `strict`.
+        If the journal folder cannot be used, and `strict`; if the file of path rules cannot be read or understood.
     """
 
     def __init__(  # noqa: PLR0913 - Bluesky's arguments, and ours
@@ -92,6 +96,7 @@ class TiledWriter:
         patches: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
         spec_to_mimetype: Mapping[str, str] | None = None,
         normalizer: Any = Translator,
+        path_map: Mapping[str, str] | None = None,
         backup_directory: str | os.PathLike[str] | None = None,
         batch_size: int | None = None,  # noqa: ARG002 - see the docstring
         max_array_size: int = MAX_ARRAY_SIZE,
@@ -99,6 +104,7 @@ class TiledWriter:
     ) -> None:
         if on_stop not in ("wait", "return"):
             raise InputError(f"on_stop is {on_stop!r}; expected 'wait' or 'return'")
+        rules = path_rules(path_map)
         by = _checked(deliver or os.environ.get(DELIVER_VARIABLE) or "process")
         where = target(catalog)
         directory = JournalDirectory(_journal_path(catalog, journal or backup_directory).absolute())
@@ -110,15 +116,19 @@ class TiledWriter:
         self._strict = strict
         self._directory = directory
         self._catalog = where.name
-        self._deliverer = Deliverer(directory, where, by)
+        # For a journal that is taken up again, and has other rules, or none.
+        self._deliverer = Deliverer(directory, where, by, path_map=PathMap.of(rules) if rules else None)
         self._recorder = Recorder(
             directory,
             where.name,
             opened=self._deliverer.watch,
             ended=self._deliverer.ended,
             held=self._deliverer.hold,
-            spec_to_mimetype=dict(spec_to_mimetype or {}),
-            max_array_size=_checked_size(max_array_size),
+            settings={
+                "spec_to_mimetype": dict(spec_to_mimetype or {}),
+                "path_map": rules,
+                "max_array_size": _checked_size(max_array_size),
+            },
             strict=strict,
         )
         self._corrections = None

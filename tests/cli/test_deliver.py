@@ -13,7 +13,7 @@ from rich.progress import Progress
 from tilewright import TiledWriter, open_catalog, serve
 from tilewright.cli import deliver, patience
 from tilewright.journal import Header, JournalDirectory
-from tilewright.testing.documents import run_of, simple_run
+from tilewright.testing.documents import run_of, run_with_files, simple_run
 from tilewright.testing.expected import compare_runs
 
 
@@ -22,9 +22,11 @@ def journal(tmp_path):
     return tmp_path / "journal"
 
 
-def record(journal, documents, catalog="http://127.0.0.1:9/api/v1"):
+def record(journal, documents, catalog="http://127.0.0.1:9/api/v1", **options):
     """Leave documents in a journal that nobody delivers."""
-    writer = TiledWriter(catalog, journal=journal, deliver="elsewhere", on_stop="return", strict=True)
+    writer = TiledWriter(
+        catalog, journal=journal, deliver="elsewhere", on_stop="return", strict=True, **options
+    )
     for document in documents:
         writer(*document)
     writer.close(timeout=0)
@@ -293,3 +295,42 @@ def test_a_key_is_used_again_only_if_it_is_another(tmp_path):
     assert not key_file.has_changed()
     file.write_text("two")
     assert (key_file.has_changed(), key_file.key, key_file.has_changed()) == (True, "two", False)
+
+
+def images(uid, folder="/mnt/det"):
+    return run_with_files(
+        uid=uid, uri=f"file://localhost{folder}/a.h5", mimetype="application/x-hdf5", dataset="/data"
+    )
+
+
+def image_uri(catalog, uid):
+    (uri,) = catalog[uid].assets().query("data_key == 'image'")["uri"]
+    return uri
+
+
+def test_rules_for_paths_take_the_place_of_the_writers(cli, server, journal, tmp_path, monkeypatch):
+    rules = tmp_path / "paths.yml"
+    rules.write_text("/mnt/det: /data/det\n")
+    with open_catalog(server.uri) as catalog:
+        for uid, options, expected in (
+            ("by-header", [], "file://localhost/header/det/a.h5"),
+            ("by-option", ["--path-map", rules], "file://localhost/data/det/a.h5"),
+            ("by-variable", [], "file://localhost/data/det/a.h5"),
+        ):
+            if uid == "by-variable":
+                monkeypatch.setenv("TILEWRIGHT_PATH_MAP", str(rules))
+            record(journal, images(uid), server.uri, path_map={"/mnt": "/header"})
+            assert cli("deliver", "--catalog", server.uri, "--journal", journal, *options).status == 0
+            assert image_uri(catalog, uid) == expected
+
+
+def test_rules_that_cannot_be_meant(cli, server, journal, tmp_path):
+    rules = tmp_path / "paths.yml"
+    record(journal, images("refused"), server.uri)
+    for content, reason in (("mnt: /data", "expected an absolute path"), ("[1, 2", "neither YAML nor JSON")):
+        rules.write_text(content)
+        ended = cli("deliver", "--catalog", server.uri, "--journal", journal, "--path-map", rules)
+        assert ended.status != 0
+        assert reason in ended.error
+        assert "paths.yml" in ended.error
+    assert len(JournalDirectory(journal).waiting()) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from tilewright import open_catalog
 from tilewright.journal import default_directory
-from tilewright.testing.documents import simple_run
+from tilewright.testing.documents import run_with_files, simple_run
 from tilewright.testing.expected import compare_runs
 
 
@@ -214,3 +214,23 @@ def test_a_key_that_is_not_known_to_json_is_kept(cli, tmp_path, catalog, address
     (path := tmp_path / "documents.json").write_text(json.dumps(documents))
     cli("replay", path, "--catalog", address)
     assert_readable(catalog, documents)
+
+
+def test_rules_for_paths(cli, write, catalog, address, tmp_path):
+    """Replayed with rules, a run whose files the server did not find is mended."""
+    documents = run_with_files(
+        uri="file://localhost/mnt/det/a.h5", mimetype="application/x-hdf5", dataset="/data"
+    )
+    path, rules = write(documents), tmp_path / "paths.json"
+    rules.write_text(json.dumps({"/mnt/det": "/data/det"}))
+    for options, expected in (
+        ([], "/mnt/det/a.h5"),
+        (["--path-map", rules], "/data/det/a.h5"),
+    ):
+        assert cli("replay", path, "--catalog", address, *options).status == 0
+        files = catalog[documents[0][1]["uid"]].assets().query("data_key == 'image'")
+        assert files["path"].tolist() == [expected]
+    rules.write_text("mnt: /data")
+    ended = cli("replay", path, "--catalog", address, "--path-map", rules)
+    assert ended.status != 0
+    assert "expected an absolute path" in ended.error

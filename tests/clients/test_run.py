@@ -96,6 +96,18 @@ def test_table_of_another_stream(write, catalog):
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"y": [10, 11], "ts_y": [2000.0, 2001.0]}))
 
 
+def test_read_of_a_stream(write, catalog):
+    run = write.run("a1")
+    write.stream(run, tables=[write.rows(x=[0, 1, 2], y=[3, 4, 5])])
+    write.stream(run, "baseline", tables=[write.rows([1, 2], z=[6, 7])])
+    run = catalog["a1"]
+    assert list(run.read().data_vars) == ["x", "y"]
+    assert run.read("baseline", dim0="event")["z"].dims == ("event",)
+    assert run.read(variables="y")["y"].to_numpy().tolist() == [3, 4, 5]
+    with pytest.raises(NotFoundError, match=r"Did you mean 'baseline'\?"):
+        run.read("basline")
+
+
 def test_rejected(write, catalog):
     rejected = [
         None,

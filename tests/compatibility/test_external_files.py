@@ -1,6 +1,7 @@
 """Files that detectors write: documents through our writer and server, and the pixels of the files back."""
 
 import copy
+import os
 
 import bluesky.plans as bp
 import h5py
@@ -9,6 +10,8 @@ import pytest
 import tifffile
 import zarr
 from tiled.client.bytes import BytesClient
+
+from tilewright import TiledWriter
 
 HDF5, TIFF, ZARR = "application/x-hdf5", "multipart/related;type=image/tiff", "application/x-zarr"
 
@@ -70,6 +73,10 @@ def test_the_table_leaves_the_files_alone(write, catalog, file_run, files):
     }
     try:
         assert list(run.table()) == ["seq_num", "time", "x"]
+        dataset = run.read()
+        assert dataset["x"].to_numpy().tolist() == [0.0, 1.0, 2.0]
+        assert (dataset["img"].shape, dataset["img"].dtype) == ((3, 4, 5), np.dtype("<u2"))
+        assert "(3, 4, 5) uint16" in repr(run["primary"]["img"])
     finally:
         catalog.context.http_client.event_hooks = hooks
     assert asked
@@ -179,3 +186,20 @@ def test_descriptions_that_do_not_fit(write, catalog, file_run, files):
     run = catalog[documents[0][1]["uid"]]
     assert run.table()["x"].tolist() == [0.0, 1.0, 2.0]
     assert [note for note in run.notes if "template" in note]
+
+
+def test_files_that_the_server_has_under_another_path(container, catalog, files, run_engine, detectors):
+    """As where a disk is mounted twice: ophyd names one place, the server finds another."""
+    place = files / "mounted"
+    place.mkdir()
+    said = files.parent / "elsewhere"
+    said.symlink_to(place)
+    camera = detectors.SynSignalWithRegistry(func=lambda: frames(0, 1)[0], name="img", save_path=str(said))
+    with TiledWriter(container, strict=True, path_map={str(said): str(place)}) as writer:
+        run_engine.subscribe(writer)
+        (uid,) = run_engine(bp.count([camera], 2))
+    run = catalog[uid]
+    assert run.notes == []
+    assert set(run.assets().query("data_key == 'img'")["path"].map(os.path.dirname)) == {str(place)}
+    for array in (run["primary"]["img"], run["primary"].base["img"], container[uid]["primary"]["img"]):
+        np.testing.assert_array_equal(array.read(), frames(0, 1).repeat(2, 0))

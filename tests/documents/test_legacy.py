@@ -12,7 +12,7 @@ import pytest
 from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
 from event_model import pack_datum_page, pack_event_page
 
-from tilewright.documents import Translator
+from tilewright.documents import PathMap, Translator
 
 START = ("start", {"uid": "s1", "time": 0.0})
 STOP = ("stop", {"uid": "e1", "run_start": "s1", "time": 9.0, "exit_status": "success"})
@@ -450,3 +450,30 @@ def test_a_run_of_many_events_takes_time_in_proportion():
 
     seconds(1_000)
     assert seconds(20_000) < 40 * seconds(2_000)
+
+
+def test_paths_are_mapped_in_documents_of_every_schema():
+    rules = PathMap.of({"/data": "/server/data"})
+    today = {
+        "uid": "t",
+        "data_key": "img",
+        "mimetype": "application/x-hdf5",
+        "uri": "file:///data/t.h5",
+        "parameters": {},
+    }
+    earlier = {"uid": "e", "data_key": "img", "spec": "AD_HDF5", "root": "/", "resource_path": "data/e.h5"}
+    elsewhere = today | {"uid": "o", "uri": "file://localhost/other/o.h5"}
+    odd = today | {"uid": "n", "uri": 7}
+    new = [("stream_resource", doc) for doc in (today, earlier, elsewhere, odd)]
+    old = [START, descriptor(), resource(), datum(0), event(1, {"img": "r1/0"}), STOP]
+    out, translator = translate([*old[:4], *new, *old[4:]], path_map=rules)
+    uris = {doc["uid"][0]: doc["uri"] for name, doc in out if name == "stream_resource"}
+    assert uris == {
+        "t": "file://localhost/server/data/t.h5",
+        "e": "file://localhost/server/data/e.h5",
+        "o": "file://localhost/other/o.h5",
+        "n": 7,
+        "r": "file://localhost/server/data/r1.h5",
+    }
+    assert next(doc for _, doc in out if doc.get("uid") == "o") is elsewhere
+    assert translator.notes == []

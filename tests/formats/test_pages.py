@@ -42,5 +42,5 @@ def test_a_format_of_ones_own(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "shape=(3, 4, 5)" in done.stdout
+    assert "(3, 4, 5) uint16" in done.stdout
     assert "camera.raw holds 2 rows, declared are 3" in done.stdout

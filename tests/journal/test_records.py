@@ -17,6 +17,15 @@ def test_a_header_comes_back(path):
     assert hash(header) == hash(reader.header)
 
 
+def test_rules_for_paths_come_back(path):
+    header = Header(
+        "run", "/data", 2.5, "software", path_map={"/mnt/det": "/data/det", "C:\\data": "/data/c"}
+    )
+    JournalWriter(path, header).close()
+    with JournalReader(path) as reader:
+        assert reader.header == header
+
+
 def test_a_catalog_in_a_folder_whose_name_is_no_text_has_a_header(path):
     header = Header("run", "/data/\udcff", 2.5, "software")
     JournalWriter(path, header).close()
@@ -33,6 +42,7 @@ def test_fields_of_later_software_are_passed_over():
 def test_fields_that_earlier_software_did_not_write_have_their_default():
     fields = {"run": "run", "catalog": None, "created": 0.0, "software": "s"}
     assert Header.decode(ormsgpack.packb(fields)).spec_to_mimetype == {}
+    assert Header.decode(ormsgpack.packb(fields)).path_map == {}
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xc1", ormsgpack.packb([1, 2]), ormsgpack.packb({"run": "x"})])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 CATALOG_VARIABLE = "TILEWRIGHT_CATALOG"
+PATH_MAP_VARIABLE = "TILEWRIGHT_PATH_MAP"
 DEFAULT_DIRECTORY = Path("tilewright_data")
 PIPED_WIDTH = 140
 """Columns of a tree that is not printed to a terminal."""
@@ -29,6 +30,15 @@ CatalogOption = Annotated[
         "--catalog",
         envvar=CATALOG_VARIABLE,
         help="Address of a Tiled server, with its key, or a directory of `tilewright serve`.",
+    ),
+]
+PathMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--path-map",
+        metavar="FILE",
+        envvar=PATH_MAP_VARIABLE,
+        help="YAML or JSON: under which paths the server has files, from prefix to prefix, such as /mnt/det: /data/det.",
     ),
 ]
 RunArgument = Annotated[

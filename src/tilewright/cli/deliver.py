@@ -14,6 +14,7 @@ import typer
 
 from tilewright.cli.common import (
     CATALOG_VARIABLE,
+    PathMapOption,
     counted,
     journal_directory,
     stopped_by,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from tilewright.delivery import Deliverer
+    from tilewright.documents import PathMap
     from tilewright.journal import JournalDirectory
 
 POLL = 0.2
@@ -72,16 +74,21 @@ def deliver(
             help="File with the server's API key; read again when the key is refused.",
         ),
     ] = None,
+    path_map: PathMapOption = None,
 ) -> None:
     """Deliver what waits in the journals.
 
+    The rules of --path-map take the place of those that the journals have from their writers.
+
     Ends with 0 when nothing waits any more. What somebody else delivers at this moment is left to them, and named.
     """
-    from tilewright.journal import JournalDirectory  # noqa: PLC0415 - slow to import; --help must not wait
+    from tilewright.documents import PathMap, read_path_map  # noqa: PLC0415 - slow to import; --help must not wait
+    from tilewright.journal import JournalDirectory  # noqa: PLC0415
 
     if adopt and catalog is None:
         raise InputError("--adopt needs --catalog: where are the journals to go?")
     keys = None if key_file is None else _KeyFile(key_file)
+    rules = None if path_map is None else PathMap.of(read_path_map(path_map))
     place = journal_directory(journal, catalog)
     if not (watch or place.exists()):
         typer.echo(f"No journals in {place}.")
@@ -92,7 +99,7 @@ def deliver(
     with stopped_by(signal.SIGINT, signal.SIGTERM) as stop, ExitStack() as stack:
         if watch:
             _log_to_stderr()
-        catalogs = _Catalogs(directory, stack, keys, adopt=adopt)
+        catalogs = _Catalogs(directory, stack, keys, adopt=adopt, path_map=rules)
         if catalog is not None:
             catalogs.open(catalog)
         else:
@@ -140,6 +147,8 @@ class _Catalogs:
     stack: ExitStack
     key_file: _KeyFile | None
     adopt: bool
+    path_map: PathMap | None
+    """Rules that take the place of those in the journals."""
     deliverers: list[Deliverer] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     """Why a catalog that journals name could not be opened, by its name."""
@@ -158,7 +167,9 @@ class _Catalogs:
         from tilewright.delivery import Deliverer, target  # noqa: PLC0415 - slow to import
 
         where = target(self.stack.enter_context(writable(name, make=make)))
-        deliverer = Deliverer(self.directory, where, "thread", everything=True, adopt=self.adopt)
+        deliverer = Deliverer(
+            self.directory, where, "thread", everything=True, adopt=self.adopt, path_map=self.path_map
+        )
         self.stack.callback(deliverer.close)
         if self.key_file is not None:
             deliverer.renew_key(self.key_file.key)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, counted, stopped_by, writable
+from tilewright.cli.common import (
+    DEFAULT_DIRECTORY,
+    CatalogOption,
+    PathMapOption,
+    counted,
+    stopped_by,
+    writable,
+)
 from tilewright.cli.patience import Patience, obstacle
 from tilewright.errors import InputError, TransientError
 
@@ -48,16 +55,20 @@ def replay(
         ),
     ],
     catalog: CatalogOption = str(DEFAULT_DIRECTORY),
+    path_map: PathMapOption = None,
 ) -> None:
     """Replay files of documents into a catalog.
 
     What is there already is not written twice: a replay that was cut short can be repeated.
     """
+    from tilewright.documents import read_path_map  # noqa: PLC0415 - slow to import; --help must not wait
+
     for path in files:
         _check_readable(path)
+    rules = None if path_map is None else read_path_map(path_map)
     with stopped_by(signal.SIGINT) as stop:
         try:
-            tallies, failed = _replay(files, catalog, stop)
+            tallies, failed = _replay(files, catalog, rules, stop)
         except KeyboardInterrupt:
             typer.echo("tilewright: interrupted; repeat the command to carry on", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -73,7 +84,7 @@ def replay(
 
 
 def _replay(
-    files: list[Path], catalog: str, stop: threading.Event
+    files: list[Path], catalog: str, path_map: dict[str, str] | None, stop: threading.Event
 ) -> tuple[dict[Path, _Tally], dict[str, str]]:
     """Replay all files; return what was read of each, and why the runs failed that did, by uid.
 
@@ -93,7 +104,7 @@ def _replay(
     console = Console(stderr=True)
     tallies = {path: _Tally() for path in files}
     with writable(catalog) as target:
-        writer = TiledWriter(target, on_stop="return", strict=True)
+        writer = TiledWriter(target, on_stop="return", strict=True, path_map=path_map)
         try:
             with Progress(console=console, disable=not console.is_terminal) as progress:
                 for path, tally in tallies.items():

@@ -10,14 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tilewright.clients.arrays import Array, DaskArray
     from tilewright.clients.catalog import Catalog
     from tilewright.clients.connect import open_catalog
     from tilewright.clients.run import Run
     from tilewright.clients.stream import Stream
 
-__all__ = ["Catalog", "Run", "Stream", "open_catalog"]
+__all__ = ["Array", "Catalog", "DaskArray", "Run", "Stream", "open_catalog"]
 
-_HOMES = {"Catalog": "catalog", "Run": "run", "Stream": "stream", "open_catalog": "connect"}
+_HOMES = {
+    "Array": "arrays",
+    "Catalog": "catalog",
+    "DaskArray": "arrays",
+    "Run": "run",
+    "Stream": "stream",
+    "open_catalog": "connect",
+}
 
 
 def __getattr__(name: str) -> Any:

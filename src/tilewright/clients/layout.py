@@ -78,6 +78,12 @@ class Layout:
         """The arrays whose values came in the events, so that the table has their timestamps."""
         return tuple(key for key in self.arrays if f"ts_{key}" in self.timestamps)
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """Return column or data key → path below the stream."""
+        columns = {column: f"{table.path}/{column}" for table in self.tables for column in table.columns}
+        return columns | self.array_paths
+
     def home(self, column: str) -> TablePart | None:
         """Return the table that has a column (seq_num and time are in the first)."""
         return next((table for table in self.tables if column in table.columns), None)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import pandas as pd
+    import xarray as xr
 
     from tilewright.delivery.verify import Comparison
 
@@ -132,6 +133,18 @@ class Run(Container):
         if not isinstance(node, Stream):
             raise self._no_such_stream(stream, self.streams)
         return node.table_of(node.layout(inside), columns, timestamps=timestamps, attempts=attempts)
+
+    def read(
+        self, stream: str = "primary", variables: str | Iterable[str] | None = None, dim0: str | None = None
+    ) -> xr.Dataset:
+        """Return a stream as a Dataset: columns in memory, images and other files lazy. See `Stream.read`.
+
+        Raises
+        ------
+        NotFoundError
+            No such stream or variable; the message names those there are.
+        """
+        return self[stream].read(variables, dim0)  # type: ignore[no-any-return]
 
     def rejected(self, stream: str = "primary") -> pd.DataFrame:
         """Return the values that fitted no column: seq_num, data_key, value, reason. See `Stream.rejected`."""

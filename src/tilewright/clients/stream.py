@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiled.client.composite import CompositeClient
 from tiled.client.container import Container
+from tiled.client.utils import client_for_item
 
 from tilewright.clients import frames
 from tilewright.clients.http import read_columns, side_by_side
@@ -143,7 +144,9 @@ class Stream(CompositeClient):
     def read(self, variables: str | Iterable[str] | None = None, dim0: str | None = None) -> xr.Dataset:
         """Return the stream as a Dataset along the dimension ``time``; images and other files stay lazy.
 
-        Columns are read in one request. Arrays are dask arrays: nothing of them is fetched before it is used.
+        Columns are read in one request. Arrays are dask arrays: nothing of them is fetched before it is used, and
+        then without a word, for dask decides what. To see how far it is, compute within
+        `dask.diagnostics.ProgressBar`, or take ``stream[key]``, which tells what is large by itself.
         Of a rewound plan the last attempt of each seq_num is given.
 
         Parameters
@@ -185,19 +188,30 @@ class Stream(CompositeClient):
     def __getitem__(
         self, key: str | tuple[str, ...], _ignore_inlined_contents: bool = False
     ) -> Any:  # Tiled's signature
-        """Return the client of a column or an array."""
+        """Return the client of a column or an array, which fetches nothing before it is asked to: `arrays.Array`."""
+        from tilewright.clients.arrays import ours  # noqa: PLC0415  # imports dask
+
         name = "/".join(key) if isinstance(key, tuple) else key
-        paths = self._flat_keys_mapping
+        layout = self.layout()
+        paths = layout.paths
         if name not in paths:
             raise self._no_such("column or array", name, list(paths))
-        return Container.__getitem__(self, paths[name], _ignore_inlined_contents)
+        if name in layout.arrays and not (self._queries or self._include_data_sources):
+            client = client_for_item(self.context, self.structure_clients, layout.arrays[name])
+        else:
+            client = Container.__getitem__(self, paths[name], _ignore_inlined_contents)
+        return ours(client, self.name, self.run_key)
+
+    @property
+    def run_key(self) -> str:
+        """Key of the run in the catalog: its uid, but for characters that no path has."""
+        *_, run = (key for key in self.item["attributes"]["ancestors"] if key != "streams")
+        return str(run)
 
     @property
     def _flat_keys_mapping(self) -> dict[str, str]:
         """Column or data key → path below the stream; Tiled's own knows only one of the layouts."""
-        layout = self.layout()
-        columns = {column: f"{table.path}/{column}" for table in layout.tables for column in table.columns}
-        return columns | layout.array_paths
+        return self.layout().paths
 
     def __repr__(self) -> str:
         """Show the name and the data keys; no request."""
@@ -275,11 +289,10 @@ class Stream(CompositeClient):
 
     def _lazy(self, item: dict[str, Any]) -> Any:
         """Return the array of a node: dask for arrays, in memory for ragged ones (event data, never files)."""
-        from tiled.client.array import DaskArrayClient  # noqa: PLC0415  # imports dask
-        from tiled.client.utils import client_for_item  # noqa: PLC0415
+        from tilewright.clients.arrays import DaskArray  # noqa: PLC0415  # imports dask
 
         if item["attributes"]["structure_family"] == "array":
-            return DaskArrayClient(self.context, item=item, structure_clients=self.structure_clients)
+            return DaskArray(self.context, item=item, structure_clients=self.structure_clients)
         return client_for_item(self.context, self.structure_clients, item)
 
     def _no_such(self, what: str, name: str, there: Sequence[str]) -> NotFoundError:

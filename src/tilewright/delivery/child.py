@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.target import Address, at_address
 from tilewright.delivery.worker import RunState, State, Worker
+from tilewright.documents import PathMap
 from tilewright.journal import JournalDirectory
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Child:
         Called with each state, in a thread of this object.
     failed
         Called, in that thread, when no child can be kept alive.
+    path_map
+        As `Worker` takes it.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class Child:
         target: Target,
         report: Callable[[State], None],
         failed: Callable[[], None],
+        path_map: PathMap | None = None,
     ) -> None:
         assert target.address is not None, "a child has to be told where the catalog is"
         self._task: dict[str, Any] = {
@@ -87,6 +91,7 @@ class Child:
             "name": target.name,
             "address": asdict(target.address),
             "parent": os.getpid(),
+            "path_map": None if path_map is None else path_map.as_mapping(),
         }
         self._report = report
         self._failed = failed
@@ -281,7 +286,11 @@ def main() -> None:
     directory = JournalDirectory(Path(task["journals"]))
     sys.setswitchinterval(SWITCH_SECONDS)
     worker = Worker(
-        directory, at_address(where, task["name"]), lambda state: parent.tell(asdict(state)), eager=True
+        directory,
+        at_address(where, task["name"]),
+        lambda state: parent.tell(asdict(state)),
+        eager=True,
+        path_map=None if task["path_map"] is None else PathMap.of(task["path_map"]),
     )
     threading.Thread(target=_obey, args=(worker, directory.path), daemon=True).start()
     threading.Thread(target=_notice_orphanhood, args=(worker, parent), daemon=True).start()

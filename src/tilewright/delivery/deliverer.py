@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tilewright.delivery.target import Target
+    from tilewright.documents import PathMap
     from tilewright.journal import JournalDirectory, Tail
 
 logger = logging.getLogger("tilewright.delivery")
@@ -62,6 +63,8 @@ class Deliverer:
         Whether to deliver also what other processes record now.
     adopt
         Whether to deliver also what was meant for other catalogs.
+    path_map
+        Rules for paths that take the place of those in the journals; see `Worker`.
     """
 
     def __init__(
@@ -72,11 +75,13 @@ class Deliverer:
         *,
         everything: bool = False,
         adopt: bool = False,
+        path_map: PathMap | None = None,
     ) -> None:
         self._directory = directory
         self._target = target
         self._everything = everything
         self._adopt = adopt
+        self._path_map = path_map
         self._changed = threading.Condition()
         self._state = State()
         self._watched: dict[Path, _Watched] = {}
@@ -90,7 +95,7 @@ class Deliverer:
         with self._replacing:  # a child may end before it is noted here that there is one
             if where == "process" and target.address is not None:
                 try:
-                    self._hand = Child(directory, target, self._update, self._deliver_here)
+                    self._hand = Child(directory, target, self._update, self._deliver_here, path_map)
                 except OSError as error:
                     logger.warning(
                         "No process can be started to deliver (%s); this one delivers instead", error
@@ -236,7 +241,12 @@ class Deliverer:
             if self._closed or isinstance(self._hand, _Thread):
                 return
             hand = _Thread(
-                self._directory, self._target, self._update, everything=self._everything, adopt=self._adopt
+                self._directory,
+                self._target,
+                self._update,
+                everything=self._everything,
+                adopt=self._adopt,
+                path_map=self._path_map,
             )
             if self._renewed_key is not None:
                 hand.renew_key(self._renewed_key)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
 from tilewright.delivery.remote import FateUnknownError, NotThereError
 from tilewright.delivery.steps import Append, Check, Close, Create, Update
+from tilewright.delivery.storage import MOST_DIRECTORIES, ArrayFiles, directory_of
 from tilewright.documents import to_json
 from tilewright.errors import FinalError
 from tilewright.tables import MAX_COLUMNS, REJECTED, TABLE, Hints, Schema, SchemaTooNarrow
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from tilewright.delivery.remote import Node, Path, Remote
     from tilewright.delivery.steps import Bundle, Count
-    from tilewright.formats import DataSource, ExternalArray
+    from tilewright.formats import Asset, DataSource, ExternalArray
 
 SQL_TABLE = "application/x-tiled-sql-table"
 MAX_REQUEST_BYTES = 8 << 20
@@ -248,6 +249,10 @@ class RemoteArray:
     """Assets the server has been told of."""
     failed: str | None = None
     """Why the server refused it for good."""
+    files: ArrayFiles | None = None
+    """Where its files are; None if it is no array."""
+    _directories: dict[str, None] = field(default_factory=dict)
+    """Those of its files, gathered as these come: at the end of a run, the work does not grow with their number."""
 
     def bring_up(self, bundle: Bundle, array: ExternalArray, access_tags: list[str] | None) -> None:
         """Register the array, or send what has changed; safe to repeat."""
@@ -259,10 +264,14 @@ class RemoteArray:
         def told() -> None:
             self.registered, self.assets = source, count
 
+        self._note_files(source, assets[self.assets :])
+
         def created(node: Node) -> None:
             if node.data_source is None or node.data_source["mimetype"] != source.mimetype:
                 self.failed = f"{'/'.join(self.path)} is there, and is something else"
                 return
+            if not node.created and (other := _other_file(node.data_source, assets)) is not None:
+                raise Mismatch(self.path, f"its files are elsewhere: one is {other}")
             self.source_id = int(node.data_source["id"])
             if node.created:
                 told()
@@ -275,11 +284,33 @@ class RemoteArray:
         else:
             bundle.add(Update(self.path, body | {"id": self.source_id}), lambda _: told(), self._refused)
 
+    def _note_files(self, source: DataSource, new: list[Asset]) -> None:
+        for directory in filter(None, (directory_of(asset.data_uri) for asset in new)):
+            if len(self._directories) < MOST_DIRECTORIES:
+                self._directories[directory] = None
+        if self._directories and source.structure_family == "array":
+            shape = source.structure.get("shape") if isinstance(source.structure, dict) else None
+            dimensions = None if shape is None or 0 in shape else len(shape)
+            self.files = ArrayFiles(self.path, dimensions, tuple(self._directories))
+
     def _refused(self, error: Exception) -> bool:
         """Give the array up if the server refuses it for good: the run goes on without."""
         if isinstance(error, FinalError) and not isinstance(error, NotThereError):
             self.failed = str(error)
         return self.failed is not None
+
+
+def _other_file(there: dict[str, Any], assets: list[Asset]) -> str | None:
+    """Return a file that an array has in the place of one of these; None if there is none.
+
+    So it is if the paths of the files have been mapped otherwise before. A server adds files, and replaces none.
+    """
+    ours = {(asset.parameter, asset.num): asset.data_uri for asset in assets}
+    for asset in there.get("assets") or []:
+        uri = asset["data_uri"]
+        if ours.get((asset["parameter"], asset["num"]), uri) != uri:
+            return str(uri)
+    return None
 
 
 def _source_body(source: DataSource, assets: list[Any]) -> dict[str, Any]:

@@ -357,6 +357,22 @@ class Remote:
         with suppress(NotThereError):
             self._send("DELETE", "stream/close", path)
 
+    def can_read(self, path: Path, dimensions: int) -> bool | None:
+        """Say whether the first number of an array can be read; None if the server does not tell.
+
+        A stock server answers 500 and no more, be the files outside its readable storage, not there, or damaged.
+        """
+        first = {"slice": ",".join("0" * dimensions)} if dimensions else {}
+        # After such a 500, the server breaks the connection off: it must not be used for the next request.
+        headers = {"Accept": "application/octet-stream", "Connection": "close"}
+        try:
+            answer = self._exchange("GET", "array/full", path, params=first, headers=headers)
+        except FateUnknownError:  # its disk may not answer: that holds up no delivery
+            return None
+        if answer.is_success:
+            return True
+        return False if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR else None
+
     def _send(
         self,
         method: str,
@@ -369,6 +385,28 @@ class Remote:
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
         """Send one request; what it returns has succeeded."""
+        response = self._exchange(
+            method, route, path, params=params, body=body, content=content, headers=headers
+        )
+        if not response.is_success:
+            doing = f"{method} {route} of {self._label(path)}"
+            raise refusal(
+                response.status_code, self._without_key(f"{doing}: {_answered(response)}"), _pause(response)
+            )
+        return response
+
+    def _exchange(
+        self,
+        method: str,
+        route: str,
+        path: Path,
+        *,
+        params: dict[str, Any] | None = None,
+        body: Any = None,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send one request; return what the server answers, whatever it is."""
         segments = "/".join(quote(segment, safe="") for segment in (*self.root, *path))
         doing = f"{method} {route} of {self._label(path)}"
         request = self.http.build_request(
@@ -390,10 +428,6 @@ class Remote:
         except RuntimeError as error:  # a Tiled client that its owner has closed
             raise TransientError(self._without_key(f"{doing}: {error}")) from error
         self.contact.answers += 1
-        if not response.is_success:
-            raise refusal(
-                response.status_code, self._without_key(f"{doing}: {_answered(response)}"), _pause(response)
-            )
         return response
 
     def _label(self, path: Path) -> str:

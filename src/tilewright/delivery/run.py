@@ -20,7 +20,8 @@ from tilewright.delivery.nodes import Mismatch, RemoteArray, RemoteTable
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
 from tilewright.delivery.remote import ConflictError, FateUnknownError, Node, NotThereError, Path, Remote
 from tilewright.delivery.steps import Bundle, Close, Create, SetItems
-from tilewright.documents import Notes, Translator
+from tilewright.delivery.storage import FileReport
+from tilewright.documents import Notes, PathMap, Translator
 from tilewright.errors import FinalError, TransientError
 from tilewright.tables import Hints, SchemaTooNarrow, build
 from tilewright.tables.wire import checksum
@@ -81,10 +82,20 @@ class RunDelivery:
         The catalog.
     read_ahead
         Whether to read on, in a thread, while requests are under way.
+    path_map
+        Rules for paths that take the place of those in the journal's header.
     """
 
-    def __init__(self, reader: JournalReader, remote: Remote, *, read_ahead: bool = False) -> None:
+    def __init__(
+        self,
+        reader: JournalReader,
+        remote: Remote,
+        *,
+        read_ahead: bool = False,
+        path_map: PathMap | None = None,
+    ) -> None:
         self.reader = reader
+        self._path_map = PathMap.of(reader.header.path_map) if path_map is None else path_map
         self._journal = ReadAhead(reader, CHUNK_BYTES, threaded=read_ahead)
         self.uid = reader.header.run
         self._remote = remote
@@ -163,8 +174,11 @@ class RunDelivery:
         self.level_to = 0
         """Bytes of the journal whose documents the server has."""
         self._plan = RunPlan(self._hints, self.reader.header.max_array_size)
-        self._translator = Translator(spec_to_mimetype=self.reader.header.spec_to_mimetype)
+        self._translator = Translator(
+            spec_to_mimetype=self.reader.header.spec_to_mimetype, path_map=self._path_map
+        )
         self._streams: dict[str, _Stream] = {}
+        self._files = FileReport(self.uid)
         self._is_there = False
         """Whether the run's node is there, and this journal's."""
         self._has_notes = False
@@ -176,7 +190,7 @@ class RunDelivery:
         """Position in the journal at which the run was finished."""
 
     def _repair(self, mismatch: Mismatch) -> None:
-        """Remove a table that cannot be made right by appending; the next steps make it anew.
+        """Remove a table, or an array, that cannot be made right by adding to it; the next steps make it anew.
 
         But not if it has been delivered from another journal in the meantime.
         """
@@ -185,7 +199,7 @@ class RunDelivery:
             self._check_adopted(node.metadata)
         if self._contradicted:
             return
-        logger.info("Run %s: a table is made anew from the journal: %s", self.uid, mismatch)
+        logger.info("Run %s: a node is made anew from the journal: %s", self.uid, mismatch)
         self._delete(mismatch.path)
         self._begin()
 
@@ -439,6 +453,8 @@ class RunDelivery:
         The rows of a run that was cut off have been looked at: there may be more of them than the journal has.
         """
         path = (self._plan.key,)
+        arrays = [array for stream in self._streams.values() for array in stream.arrays.values()]
+        self._files.ask(bundle, path, [array.files for array in arrays if array.files and not array.failed])
         tables = {key: stream.table for key, stream in self._streams.items() if stream.table is not None}
         for key, table in tables.items():
             if not interrupted:
@@ -451,7 +467,7 @@ class RunDelivery:
         bundle.add(Close(path))
 
     def _closing_metadata(self, orders: dict[str, int], *, interrupted: bool) -> dict[str, Any]:
-        report = {
+        report: dict[str, Any] = {
             "version": version("tilewright"),
             "state": "interrupted" if interrupted else "complete",
             "documents": self._documents,
@@ -460,6 +476,8 @@ class RunDelivery:
             "arrays": {key: list(stream.stored) for key, stream in self._streams.items() if stream.stored},
             "verified": self.verified,
         }
+        if self._path_map.rules:
+            report["path_map"] = self._path_map.as_mapping()
         items: dict[str, Any] = {"tilewright": report}
         if self._plan.stop is not None:
             items["stop"] = self._plan.stop
@@ -484,5 +502,6 @@ class RunDelivery:
             *self.problems,
             *damage,
             *ahead,
+            *self._files.notes,
         ]
         return list(dict.fromkeys(sentences))

@@ -277,6 +277,41 @@ class Check(_Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Look(_Body):
+    """Ask which directories of a run's files cannot be read; if there are some, the steps after it depend on the answer."""
+
+    do: ClassVar[str] = "look"
+    path: Path
+    """Of the run."""
+    arrays: tuple[tuple[Path, int | None, tuple[str, ...]], ...]
+    """Of each array its node, the number of its dimensions (None: it is empty), and the URIs of the directories."""
+
+    def body(self) -> dict[str, Any]:
+        """Return the step as it travels: with each directory once."""
+        directories = dict.fromkeys(uri for _, _, uris in self.arrays for uri in uris)
+        return {"do": self.do, "path": self.path, "directories": list(directories)}
+
+    def alone(self, remote: Remote) -> dict[str, str]:
+        """Read a number of each array: all that a stock server tells is whether it can, and the first file is where."""
+        unreadable: dict[str, str] = {}
+        for path, dimensions, directories in self.arrays:
+            can = dimensions is None or remote.can_read(path, dimensions)
+            if can is None:  # nor will it tell of the others; and if its disk hangs, each takes as long
+                break
+            if not can:
+                unreadable[directories[0]] = ""
+        return unreadable
+
+    def understand(self, answer: dict[str, Any], _remote: Remote) -> dict[str, str]:
+        """Return why each of the directories cannot be read that cannot; an earlier server of ours says nothing."""
+        return dict(answer.get("unreadable") or {})
+
+    def holds(self, result: dict[str, str]) -> bool:
+        """Only if there are none."""
+        return not result
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry(Generic[Result]):
     step: Step[Result]
     then: Callable[[Result], None]

@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
+from tilewright.delivery.storage import is_about_storage
 from tilewright.display import html_facts
-from tilewright.errors import FinalError, SetupError
+from tilewright.documents import PathMap, run_key
+from tilewright.errors import FinalError, InputError, SetupError
 from tilewright.formats.checking import CORRECTED, DECLARED
 from tilewright.journal import JournalReader, claims
 from tilewright.journal.disk import LOCK_SECONDS
@@ -199,7 +201,7 @@ def repair(path: pathlib.Path, where: Target) -> Comparison:
         for table in examined.wrong:
             remote.delete(table)
         with JournalReader(path) as reader:
-            _to_the_end(RunDelivery(reader, remote))
+            _to_the_end(RunDelivery(reader, remote, path_map=_path_map(reader, remote)))
         return _compare(path, _Examined.of(remote), where.name)
     finally:
         claim.release()
@@ -282,8 +284,11 @@ class _Examined(Remote):
                 return
 
     def delete(self, path: Path) -> None:
-        """Stop: a table would have to be made anew."""
+        """Stop: a table, or an array, would have to be made anew."""
         self.wrong.append(path)
+        node = self.get(path)
+        if node is not None and "arrow_schema" not in (node.structure or {}):
+            raise _DiffersError(f"{_shown(path)} has its files elsewhere than the journal says")
         raise _DiffersError(f"{_shown(path)} has rows that the journal does not have, or in another order")
 
     def set_metadata(self, path: Path, items: dict[str, Any]) -> None:
@@ -310,13 +315,18 @@ class _Examined(Remote):
     def close_stream(self, path: Path) -> None:
         """Do nothing: nobody listens."""
 
+    def can_read(self, _path: Path, _dimensions: int) -> None:
+        """Say nothing: what the server could not read when the run was delivered is no difference."""
+
     def _compare_metadata(self, path: Path, there: dict[str, Any], ours: dict[str, Any]) -> None:
         for key, value in ours.items():
             found = there.get(key)
-            if key == "notes" and isinstance(
-                found, list
-            ):  # what was noted after the delivery is no difference
-                found = [note for note in found if not str(note).startswith(CORRECTED)]
+            if (
+                key == "notes"
+            ):  # what the server could not read, or was noted after the delivery, is no difference
+                found = [
+                    note for note in found or [] if not (is_about_storage(note) or note.startswith(CORRECTED))
+                ]
             if found != value:
                 self._note(f"the metadata of {_shown(path)} has another {key!r}")
 
@@ -333,7 +343,7 @@ class _Examined(Remote):
 
 def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
     with JournalReader(path) as reader:
-        delivery = RunDelivery(reader, remote)
+        delivery = RunDelivery(reader, remote, path_map=_path_map(reader, remote))
         try:
             _to_the_end(delivery)
         except FinalError as error:
@@ -351,6 +361,17 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
             *(f"the journal is damaged: {damage}" for damage in reader.damage),
         ]
         return Comparison(delivery.uid, catalog, path, delivery.rows, tuple(problems))
+
+
+def _path_map(reader: JournalReader, remote: Remote) -> PathMap | None:
+    """Return the rules for paths that a run was delivered with, which need not be the journal's; None if it was not."""
+    node = remote.get((run_key(reader.header.run),))
+    report = None if node is None else node.metadata.get("tilewright")
+    if not isinstance(report, dict):
+        return None
+    with suppress(InputError):  # metadata may be anything
+        return PathMap.of(report.get("path_map", {}))
+    return None
 
 
 def _to_the_end(delivery: RunDelivery) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tilewright.delivery.remote import Remote
     from tilewright.delivery.target import Target
+    from tilewright.documents import PathMap
     from tilewright.journal import Claim, JournalDirectory, Tail
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class _Run:
     uid: str
     tail: Tail | None = None
     """What of the journal is in the memory of this process."""
+    watched: bool = False
+    """Whether its writer has told of it."""
     live: bool = False
     """Whether it was being recorded when it was found: it does not wait for those that were left behind."""
     ended: bool = False
@@ -146,6 +149,9 @@ class Worker:
     eager
         Whether to read journals on while requests are under way, and to see every few milliseconds whether enough for one
         has gathered: in a process that does nothing else.
+    path_map
+        Rules for paths that take the place of those in the journals: in all with `everything`, else in those that it is
+        told to watch, for these rules are their writer's.
     """
 
     def __init__(
@@ -157,6 +163,7 @@ class Worker:
         everything: bool = False,
         adopt: bool = False,
         eager: bool = False,
+        path_map: PathMap | None = None,
     ) -> None:
         self._directory = directory
         self._target = target
@@ -164,6 +171,7 @@ class Worker:
         self._everything = everything
         self._adopt = adopt
         self._eager = eager
+        self._path_map = path_map
         self._remote: Remote = target.connect()
         self._announcer = Announcer(target.name)
         self._runs: dict[Path, _Run] = {}
@@ -190,7 +198,7 @@ class Worker:
         """Deliver this journal, which is being written, here and now."""
         with self._lock:
             run = self._runs.setdefault(path, _Run(path, uid))
-            run.live = True
+            run.live = run.watched = True
             run.ended, run.tail = False, tail  # it may be recorded again already
             if run.delivery is not None:
                 run.delivery.reader.tail = tail
@@ -416,7 +424,8 @@ class Worker:
             run.claimant = None
             try:
                 reader = JournalReader(run.path, run.tail)
-                run.delivery = RunDelivery(reader, self._remote, read_ahead=self._eager)
+                rules = self._path_map if self._everything or run.watched else None
+                run.delivery = RunDelivery(reader, self._remote, read_ahead=self._eager, path_map=rules)
             except FileNotFoundError:  # delivered by somebody else, maybe while we took the claim
                 self._let_go(run)
                 self._forget(run)

@@ -21,6 +21,7 @@ from tilewright.documents.kinds import (
 from tilewright.documents.legacy import Translator
 from tilewright.documents.names import Distinct, is_key, is_text, path_segment, run_key
 from tilewright.documents.notes import Notes, label, quoted
+from tilewright.documents.path_map import PathMap, path_rules, read_path_map
 
 __all__ = [
     "ALL_IN_TABLE",
@@ -33,6 +34,7 @@ __all__ = [
     "Document",
     "DocumentName",
     "Notes",
+    "PathMap",
     "Translator",
     "Unencodable",
     "is_external",
@@ -41,8 +43,10 @@ __all__ = [
     "is_true",
     "label",
     "numpy_dtype",
+    "path_rules",
     "path_segment",
     "quoted",
+    "read_path_map",
     "run_key",
     "shape",
     "to_json",

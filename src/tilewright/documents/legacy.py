@@ -29,6 +29,7 @@ from tilewright.documents.kinds import LEGACY_ASSET_NAMES
 from tilewright.documents.names import is_key
 from tilewright.documents.notes import Notes, quoted
 from tilewright.documents.order import Ordering
+from tilewright.documents.path_map import PathMap
 from tilewright.documents.resources import MIMETYPE_OF_SPEC, renew_resource
 from tilewright.errors import InputError
 
@@ -98,6 +99,8 @@ class Translator:
         For a document name, a function that is given a shallow copy of each such document before anything
         else happens to it, and returns the document to use. Pages are patched as the events or datums they
         hold, where there is a patch for those. A datum's `datum_kwargs` tell its `_resource_spec`.
+    path_map
+        Under which path the server has a file whose path differs between machines.
 
     Notes
     -----
@@ -113,7 +116,9 @@ class Translator:
         *,
         spec_to_mimetype: Mapping[str, str] | None = None,
         patches: Mapping[str, Patch] | None = None,
+        path_map: PathMap | None = None,
     ) -> None:
+        self._path_map = path_map or PathMap()
         self._notes = Notes()
         self._ordering = Ordering()
         self._mimetypes = {**MIMETYPE_OF_SPEC, **(spec_to_mimetype or {})}
@@ -251,7 +256,7 @@ class Translator:
 
     def _take_resource(self, doc: Doc) -> list[Document]:
         doc = {**doc, "spec": (doc.get("spec") or "").upper()}
-        self._resources[doc["uid"]] = renew_resource(doc, self._mimetypes, self._note)
+        self._resources[doc["uid"]] = self._renewed(doc)
         return self._advance(list(self._queues.values()))
 
     def _take_datum(self, doc: Doc) -> list[Document]:
@@ -262,7 +267,14 @@ class Translator:
         return self._advance(self._queues_by_datum.pop(doc["datum_id"], []))
 
     def _take_stream_resource(self, doc: Doc) -> list[Document]:
-        return [("stream_resource", renew_resource(doc, self._mimetypes, self._note))]
+        return [("stream_resource", self._renewed(doc))]
+
+    def _renewed(self, doc: Doc) -> Doc:
+        """Return a resource in today's schema, with the address by which the server knows it."""
+        new = renew_resource(doc, self._mimetypes, self._note)
+        uri = new.get("uri")
+        mapped = self._path_map.apply(uri) if isinstance(uri, str) else uri
+        return new if mapped == uri else {**new, "uri": mapped}
 
     def _take_stop(self, doc: Doc) -> list[Document]:
         return [*self._finish_references(), ("stop", doc)]

@@ -26,7 +26,7 @@ from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tilewright.documents import DOCUMENT_NAMES, MAX_ARRAY_SIZE, NOTE, is_key, quoted
+from tilewright.documents import DOCUMENT_NAMES, NOTE, is_key, quoted
 from tilewright.documents.names import digest
 from tilewright.errors import InputError, SetupError, TilewrightError
 from tilewright.journal.encoding import MEMORY_MAPPINGS, decode, encode
@@ -36,7 +36,7 @@ from tilewright.journal.records import Header
 from tilewright.journal.syncer import Syncer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable
+    from collections.abc import Callable, Generator, Hashable, Mapping
     from pathlib import Path
 
     from tilewright.journal.directory import JournalDirectory
@@ -81,10 +81,9 @@ class Recorder:
         Called with the path of each journal when nothing more will be written to it.
     held
         Called once with the path of a journal of which a part is in memory, its run's uid, and that part.
-    spec_to_mimetype
-        Written into the headers: how Resource documents are to be understood.
-    max_array_size
-        Written into the headers: how large an array in an event may be to stay in the table.
+    settings
+        Written into the headers: how the documents are to be understood, by the names of `Header`'s fields
+        (`spec_to_mimetype`, `path_map`, `max_array_size`).
     strict
         Whether to raise for every document that has no run, or whose run was recorded before and is another.
         Otherwise the best is made of it.
@@ -97,9 +96,8 @@ class Recorder:
         opened: Callable[[Path, str], None],
         ended: Callable[[Path], None],
         held: Callable[[Path, str, Tail], None] = lambda *_: None,
-        spec_to_mimetype: dict[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
         *,
-        max_array_size: int = MAX_ARRAY_SIZE,
         strict: bool = True,
     ) -> None:
         self._directory = directory
@@ -107,8 +105,7 @@ class Recorder:
         self._tell_opened = opened
         self._tell_ended = ended
         self._tell_held = held
-        self._spec_to_mimetype = spec_to_mimetype or {}
-        self._max_array_size = max_array_size
+        self._settings = dict(settings or {})
         self._strict = strict
         self._open: dict[str, OpenRun] = {}
         """The runs being recorded, by their uid."""
@@ -275,9 +272,7 @@ class Recorder:
                 journal = self._directory.reopen(existing)
                 return OpenRun(uid, aliases, journal, known=_payloads(JournalReader(journal.path)), note=note)
         software = f"tilewright {version('tilewright')}"
-        header = Header(
-            uid, self._catalog, time.time(), software, self._spec_to_mimetype, self._max_array_size
-        )
+        header = Header(uid, self._catalog, time.time(), software, **self._settings)
         return OpenRun(uid, aliases, self._directory.create(header), note=note)
 
     def _put_start(self, run: OpenRun, doc: Any) -> OpenRun:

@@ -56,6 +56,8 @@ class Header:
     """Name and version of what wrote it."""
     spec_to_mimetype: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Mimetypes of the specs that older Resource documents name, where the writer was told better ones."""
+    path_map: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Rules for paths that differ between machines, from prefix → to prefix; see `documents.path_map`."""
     max_array_size: int = MAX_ARRAY_SIZE
     """Elements of an array in an event that stays in the table; -1 for all."""
 

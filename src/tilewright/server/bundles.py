@@ -22,6 +22,7 @@ from tiled.server.schemas import DataSource, PostMetadataRequest
 from tilewright.delivery.remote import BUNDLE_ROUTE, MSGPACK
 from tilewright.server.access import admit, settings_of
 from tilewright.server.nodes import Nodes
+from tilewright.server.readable import unreadable
 from tilewright.tables.wire import ARROW_FILE, FIRST_ROW, checksum
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class _Bundle:
     """
 
     def __init__(self, root: CatalogContainerAdapter) -> None:
+        self._root = root
         self._context = root.context
         self._nodes = Nodes(root)
 
@@ -97,6 +99,9 @@ class _Bundle:
                 return [await self._check(path, step["column"], step["rows"], step["order"])]
             case "write" | "extend":
                 await self._nodes.lengthen(path, step)
+            case "look":
+                found = await unreadable(self._root, step["directories"])
+                return [{"unreadable": found, "holds": not found}]
             case "update":
                 await self._nodes.update_source(path, DataSource.model_validate(step["data_source"]))
             case "set":

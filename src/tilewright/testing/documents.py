@@ -133,6 +133,43 @@ def data_key(values: Sequence[Any], dtype: str | None = None) -> dict[str, Any]:
     }
 
 
+def run_with_files(
+    *,
+    uri: str,
+    mimetype: str,
+    frames: int = 3,
+    shape: Sequence[int] = (4, 5),
+    uid: str | None = None,
+    **parameters: Any,
+) -> list[Document]:
+    """Return a run with a float column `x0`, and a data key `image` of `<u2` frames, one an event, that lie in files.
+
+    Parameters
+    ----------
+    uri, mimetype, parameters
+        Of the files.
+    frames
+        Number of frames, and of events.
+    shape
+        Of a frame.
+    uid
+        Of the run; None draws one.
+    """
+    start, (_, descriptor), *events, stop = simple_run(events=frames, keys=1, uid=uid)
+    image = {"source": "simulated", "dtype": "array", "dtype_numpy": "<u2", "shape": list(shape)}
+    keys = descriptor["data_keys"] | {"image": image | {"external": "STREAM:", "dims": ["y", "x"]}}
+    files = file_documents(
+        "image",
+        uri=uri,
+        mimetype=mimetype,
+        descriptor=descriptor["uid"],
+        run_start=start[1]["uid"],
+        frames=frames,
+        **parameters,
+    )
+    return [start, ("descriptor", {**descriptor, "data_keys": keys}), *files, *events, stop]
+
+
 def file_documents(
     data_key: str,
     *,
