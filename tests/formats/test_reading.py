@@ -65,6 +65,40 @@ def test_hdf5_that_a_second_descriptor_goes_on_with(tmp_path, resource, descript
     np.testing.assert_array_equal(register(array).read(), frames)
 
 
+def test_hdf5_rows_that_belong_to_no_event(tmp_path, resource, descriptor, datum, register):
+    """Some are left out, some were not promised, in each of two files."""
+    frames = indexed(10, 4, 5)
+    resources = []
+    for uid, part in (("r1", frames[:6]), ("r2", frames[6:])):
+        with h5py.File(tmp_path / f"{uid}.h5", "w") as file:
+            file["d"] = part
+        resources.append(resource(HDF5, f"file://localhost{tmp_path}/{uid}.h5", uid, dataset="d"))
+    array = open_array(resources[0], descriptor([4, 5]))
+    array.add_datum(datum(1, 3))
+    array.add_datum(datum(4, 5))
+    np.testing.assert_array_equal(register(array).read(), frames[[1, 2, 4]])
+    array.add_resource(resources[1])
+    array.add_datum(datum(5, 8, "r2"))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames[[1, 2, 4, 6, 7, 8]])
+    np.testing.assert_array_equal(node[2:4, 1], frames[[4, 6], 1])
+
+
+def test_hdf5_several_frames_an_event_that_goes_on_growing(
+    tmp_path, resource, descriptor, datum, register, update
+):
+    frames = indexed(9, 4, 5)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["d"] = frames
+    uri = f"file://localhost{tmp_path}/x.h5"
+    array = open_array(resource(HDF5, uri, dataset="d", multiplier=3), descriptor([4, 5]))
+    array.add_datum(datum(0, 2))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames[:6].reshape(2, 3, 4, 5))
+    array.add_datum(datum(2, 3))
+    np.testing.assert_array_equal(update(node, array, 1).read(), frames.reshape(3, 3, 4, 5))
+
+
 def test_hdf5_one_file_an_event(tmp_path, resource, descriptor, datum, register):
     frames = indexed(3, 2, 4)
     for number, frame in enumerate(frames):

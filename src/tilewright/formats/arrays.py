@@ -14,6 +14,7 @@ from tilewright.documents import is_text, is_true, label, quoted, to_json
 from tilewright.errors import InputError
 from tilewright.formats.base import Asset, DataSource, Json
 from tilewright.formats.layout import Join, Layout, read_layout
+from tilewright.formats.ranges import RANGES, Ranges
 from tilewright.formats.seq_nums import SeqNums
 
 DATA_URIS = "data_uris"  # the argument for a list of files, in all of Tiled's adapters that take one
@@ -66,6 +67,9 @@ class FileArray:
         self._assets: list[Asset] = []
         self._uris: set[str] = set()
         self._resources: set[str] = set()
+        self._number_of_uri: dict[str, int] = {}  # of the asset
+        self._number: dict[str, int] = {}  # of the asset, by the resource's uid
+        self._ranges = Ranges()
         self._adapter_parameters()  # refuses, before anything is registered, what the adapter could not read
         self.add_resource(resource)
 
@@ -161,15 +165,20 @@ class FileArray:
         return {}
 
     def _properties(self) -> dict[str, Json]:
-        return {}
+        if self._ranges.is_plain:
+            return {}
+        return {RANGES: self._ranges.told(self._layout.row_length if self._layout.join == "concat" else 1)}
 
     def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:  # noqa: ARG002 - for derived classes
         # A resource that several descriptors of a stream use comes once for each, but is one file.
         if uri not in self._uris:
+            self._number_of_uri[uri] = len(self._assets)
             self._append_asset(uri)
+        self._number[uid] = self._number_of_uri[uri]
 
     def _add_files(self, uid: str, start: int, stop: int) -> None:
-        """Append the files of these frames, where frames have files of their own."""
+        """Add these rows of the resource's file; or their files, where rows have files of their own."""
+        self._ranges.add(self._number[uid], start, stop)
 
     def _append_asset(self, uri: str) -> None:
         self._uris.add(uri)

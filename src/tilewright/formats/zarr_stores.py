@@ -7,12 +7,12 @@ server, also those that Tiled writes itself.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import Format
+from tilewright.formats.ranges import RANGES, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,29 +75,22 @@ class ZarrAdapter:
         if not uris:
             return OfTiled.from_catalog(data_source, node, **parameters)
         structure = data_source.structure
-        array = _rows(uris, structure.shape)
+        array = join(_stores(uris), (data_source.properties or {}).get(RANGES, ()), structure.shape)
         declared = structure.data_type.to_numpy_dtype()
         if array.dtype != declared:
             raise ValueError(f"{uris[0]} holds {array.dtype}, declared is {declared}")
         return ArrayAdapter(array, structure, metadata=node.metadata_, specs=node.specs)
 
 
-def _rows(uris: Sequence[str], shape: tuple[int, ...]) -> Any:
-    """Return the arrays of the stores after one another, lazily, as an array of this shape."""
+def _stores(uris: Sequence[str]) -> list[Any]:
+    """Return the arrays of the stores, lazily."""
     import dask.array  # noqa: PLC0415 - slow
     import zarr  # noqa: PLC0415
     from tiled.utils import path_from_uri  # noqa: PLC0415
 
     lazy: Any = dask.array  # whose functions have no types
     stores = [zarr.open_array(path_from_uri(uri), mode="r") for uri in uris]
-    whole = lazy.concatenate([lazy.from_array(store, chunks=store.chunks) for store in stores])
-    values_of_one = math.prod(whole.shape[1:])
-    promised = math.prod(shape) // values_of_one if values_of_one else 0
-    if len(whole) < promised:
-        raise ValueError(
-            f"{', '.join(uris)}: {len(whole)} along the first dimension, promised are {promised}"
-        )
-    return whole[:promised].reshape(shape)
+    return [lazy.from_array(store, chunks=store.chunks) for store in stores]
 
 
 FORMAT = Format(
