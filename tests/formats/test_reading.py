@@ -191,6 +191,39 @@ def test_csv(tmp_path, resource, descriptor, datum, register):
     np.testing.assert_array_equal(register(array).read(), rows)
 
 
+def test_csv_that_goes_on_growing(tmp_path, resource, descriptor, datum, register, update):
+    """There are more lines in it than were promised, and some of them are left out."""
+    rows = indexed(12, 2, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",")
+    array = open_array(
+        resource(CSV, f"file://localhost{tmp_path}/x.csv"), descriptor([3, 2], dtype_numpy="<f8")
+    )
+    array.add_datum(datum(0, 1))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), rows[:3])
+    array.add_datum(datum(2, 3))
+    np.testing.assert_array_equal(update(node, array, 1).read(), rows[[0, 1, 2, 6, 7, 8]])
+
+
+def test_csv_columns_of_ones_choice(tmp_path, resource, descriptor, datum, register):
+    rows = indexed(6, 4, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=";", header="a;b;c;d")
+    uri = f"file://localhost{tmp_path}/x.csv"
+    parameters = {"sep": ";", "skiprows": 1, "usecols": [2, 0], "assume_missing": True}
+    array = open_array(resource(CSV, uri, **parameters), descriptor([3, 2], dtype_numpy="<f8"))
+    array.add_datum(datum(0, 2))
+    np.testing.assert_array_equal(register(array).read(), rows[:, [2, 0]])
+
+
+def test_csv_that_says_where_it_ends(tmp_path, resource, descriptor, datum, register):
+    rows = indexed(4, 2, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",")
+    uri = f"file://localhost{tmp_path}/x.csv"
+    array = open_array(resource(CSV, uri, nrows=6), descriptor([3, 2], dtype_numpy="<f8"))
+    array.add_datum(datum(0, 2))
+    np.testing.assert_array_equal(register(array).read(), [*rows, [0, 0], [0, 0]])
+
+
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("dataset", [None, "/entry/data"])
 def test_zarr_in_two_stores_that_go_on_growing(
