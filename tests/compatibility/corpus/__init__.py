@@ -18,6 +18,6 @@ has a column `x` beside the arrays, whose value is the number of its event.
 """
 
 from . import dialects, hdf5, images, legacy, others
-from .base import CASES, Case, Written
+from .base import CASES, FORMATS, Case, Written
 
-__all__ = ["CASES", "Case", "Written", "dialects", "hdf5", "images", "legacy", "others"]
+__all__ = ["CASES", "FORMATS", "Case", "Written", "dialects", "hdf5", "images", "legacy", "others"]

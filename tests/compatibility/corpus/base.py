@@ -23,6 +23,9 @@ CSV = "text/csv;header=absent"
 ZARR = "application/x-zarr"
 BYTES = "application/octet-stream"
 
+FORMATS = ("HDF5", "TIFF", "JPEG", "NPY", "CSV", "Zarr 2", "Zarr 3", "bytes", "in events")
+"""In the order of the page; what is in events has no file at the end, whatever it was read out of."""
+
 TODAY = "StreamResource, StreamDatum"
 FIRST = "StreamResource of the first schema"
 RESOURCE = "Resource, Datum"

@@ -9,7 +9,8 @@ import numpy as np
 from .base import HDF5, Emitter, case, external, file_uri, indexed
 
 PLACE = "entry/data/data"
-CHUNK = [1, 4, 5]
+CHUNK = [3, 4, 5]
+"""Of several frames: each chunk of a lazy array is a request."""
 
 WRITER = """
 import sys
@@ -58,7 +59,7 @@ def one_file(folder, shape, events=6, *, stored=None, dtype="<u2", saved=None, *
 @case("HDF5")
 def frames_in_one_file(folder, stack):
     """One file, a StreamDatum for each event."""
-    run, values = one_file(folder, [4, 5], chunk_shape=CHUNK, saved={"chunks": (1, 4, 5)})
+    run, values = one_file(folder, [4, 5], chunk_shape=[1, 4, 5], saved={"chunks": (1, 4, 5)})
     return run.written(img=values)
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from .base import JPEG, NPY, TIFF, Emitter, case, external, file_uri, indexed
 
-EVENTS = 4
+EVENTS = 3
 OLD_STYLE = "%s%s_%6.6d.tif"
 
 

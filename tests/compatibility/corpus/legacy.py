@@ -9,7 +9,7 @@ from .base import EVENT, FIRST, HDF5, RESOURCE, Emitter, case, external, indexed
 from .hdf5 import PLACE, load, save
 from .images import OLD_STYLE, load_npys, load_tiffs, save_npys, save_tiffs
 
-EVENTS = 4
+EVENTS = 3
 
 
 def filestore(shape, dtype="<u2", /, **changes):
@@ -51,7 +51,7 @@ def swmr_stream(folder, stack):
 @case("HDF5", FIRST)
 def place_of_a_spec(folder, stack):
     """`AD_HDF5`, whose dataset is known, and `frame_per_point`."""
-    path = save(folder / "one.h5", indexed(12, 4, 5))
+    path = save(folder / "one.h5", indexed(3 * EVENTS, 4, 5))
     run = Emitter(img=external([4, 5]))
     run.steps(first_schema(run, "AD_HDF5", folder, "one.h5", frame_per_point=3), stop=EVENTS)
     return run.written(img=load(path).reshape(EVENTS, 3, 4, 5))
@@ -91,7 +91,7 @@ def windows(folder, stack):
 @case("HDF5", FIRST)
 def path_in_todays_document(folder, stack):
     """Of today, but with `path` and `frame_per_point` among its parameters."""
-    path = save(folder / "one.h5", indexed(12, 4, 5))
+    path = save(folder / "one.h5", indexed(3 * EVENTS, 4, 5))
     run = Emitter(img=external([4, 5]))
     uri = f"file://localhost{path}"
     run.steps(run.resource(HDF5, uri, path=PLACE, frame_per_point=3), stop=EVENTS)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from .base import FORMATS
+
 PAGE = Path(__file__).parents[3] / "docs" / "formats" / "conformance.md"
 PACKAGES = [
     "tilewright",
@@ -103,10 +105,9 @@ _PLACE = "(<!-- {0}: begin.*?-->)(.*?)(<!-- {0}: end -->)"
 
 
 def _order(cases):
-    """Order rows by format and dialect, each in the order of its first case."""
-    formats = list(dict.fromkeys(case.format for case in cases))
+    """Order rows by format, and by dialect in the order of its first case."""
     dialects = list(dict.fromkeys(case.dialect for case in cases))
-    return lambda case: (formats.index(case.format), dialects.index(case.dialect))
+    return lambda case: (FORMATS.index(case.format), dialects.index(case.dialect))
 
 
 def _cell(text):
