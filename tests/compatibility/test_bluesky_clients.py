@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import bluesky.plans as bp
 import pytest
-from bluesky_tiled_plugins.clients.bluesky_event_stream import BlueskyEventStream, BlueskyEventStreamV3
-from bluesky_tiled_plugins.clients.bluesky_run import BlueskyRun, BlueskyRunV3
+from bluesky_tiled_plugins.clients.bluesky_event_stream import BlueskyEventStreamV3
+from bluesky_tiled_plugins.clients.bluesky_run import BlueskyRunV3
 from bluesky_tiled_plugins.clients.catalog_of_bluesky_runs import CatalogOfBlueskyRuns
 from bluesky_tiled_plugins.writing.tiled_writer import TiledWriter as BlueskyWriter
 from event_model import unpack_event_page
-from tiled.client.container import DEFAULT_STRUCTURE_CLIENT_DISPATCH, Container
-from tiled.utils import OneShotCachedMap
 
 from tilewright.testing.contract import streams_of_one_run
 from tilewright.testing.documents import run_of, simple_run
+
+from .structure_clients import bluesky_clients
 
 # What is different on purpose, and why.
 OURS_IN_THE_RUN = {"tilewright", "notes"}
@@ -55,18 +55,6 @@ RUNS = {name: run_of(columns, dtypes={"n": "<i8"}) for name, columns in COLUMNS.
     "a page": simple_run(paged=True),
     "no descriptor": [document for document in simple_run(events=0) if document[0] != "descriptor"],
 }
-
-
-def bluesky_clients():
-    """Return Tiled's clients with Bluesky's for both specs; new ones each time, for their `.v2` alters them."""
-    Container.discover_clients_from_entrypoints()
-    special = {
-        "CatalogOfBlueskyRuns": CatalogOfBlueskyRuns,
-        **dict.fromkeys(["BlueskyRun", "TilewrightRun"], BlueskyRun),
-        **dict.fromkeys(["BlueskyEventStream", "TilewrightStream"], BlueskyEventStream),
-    }
-    classes = {**DEFAULT_STRUCTURE_CLIENT_DISPATCH["numpy"], **special}
-    return OneShotCachedMap({name: lambda cls=cls: cls for name, cls in classes.items()})
 
 
 @pytest.fixture

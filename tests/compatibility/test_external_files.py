@@ -174,7 +174,11 @@ def test_files_of_unknown_mimetype(write, catalog, container, file_run, files):
     assert "application/x-nobody" in note
     (asset,) = run.assets().query("data_key == 'img'").to_dict("records")
     assert (asset["path"], asset["size"], asset["exists"]) == (str(path), 18, True)
-    assert isinstance(run["primary"].base["img"], BytesClient)
+    assert "img" in list(run["primary"])
+    assert isinstance(run["primary"]["img"], BytesClient)
+    downloaded = {}
+    run["primary"]["img"].include_data_sources().raw_export(downloaded)
+    assert [buffer.getvalue() for buffer in downloaded.values()] == [b"bytes of their own"]
 
 
 def test_descriptions_that_do_not_fit(write, catalog, file_run, files):

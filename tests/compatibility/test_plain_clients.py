@@ -3,21 +3,18 @@
 import numpy as np
 import pytest
 from tiled.client import from_uri
-from tiled.client.container import DEFAULT_STRUCTURE_CLIENT_DISPATCH, Container
-from tiled.utils import OneShotCachedMap
+from tiled.client.container import Container
 
 from tilewright.clients import Run, Stream
 from tilewright.testing.documents import run_of, simple_run
 
-FAMILIES = ["container", "composite", "array", "bytes", "ragged", "table"]
+from .structure_clients import plain_clients
 
 
 @pytest.fixture
 def bare(container):
     """The catalog as a Tiled shows it that knows nobody's special clients."""
-    classes = {name: DEFAULT_STRUCTURE_CLIENT_DISPATCH["numpy"][name] for name in FAMILIES}
-    clients = OneShotCachedMap({name: lambda cls=cls: cls for name, cls in classes.items()})
-    return container.new_variation(structure_clients=clients)
+    return container.new_variation(structure_clients=plain_clients())
 
 
 def test_entry_points(write, server, container):

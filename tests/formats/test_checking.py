@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 
 from tilewright.formats import DataSource, FileFacts
-from tilewright.formats.arrays import ROWS
 from tilewright.formats.checking import DECLARED, FILES, Finding, Looked, declared, judge
 from tilewright.formats.layout import data_type, split
+from tilewright.formats.ranges import RANGES
 
 TIFF, HDF5 = "multipart/related;type=image/tiff", "application/x-hdf5"
 U2, F4 = np.dtype("<u2"), np.dtype("<f4")
 
 
-def source(shape, chunk=None, mimetype=HDF5, dtype=U2, **properties):
+def source(shape, chunk=None, mimetype=HDF5, dtype=U2, rows=None, **properties):
+    """Return a registration; `rows` are those promised of each file."""
     sizes = chunk or shape
+    if rows is not None:
+        properties[RANGES] = [[file, 0, count] for file, count in enumerate(rows) if count]
     structure = {
         "data_type": data_type(dtype),
         "shape": list(shape),
@@ -139,7 +142,6 @@ NOT_CORRECTED = [
     (source((6, 4, 5), rows=[2, 4]), held((2, 4, 5), "unreadable"), "the server has to be able to read"),
     (source((6, 4, 5)), held((2, 4, 5), (3, 4, 5)), "not known how many rows were promised of each"),
     (source((5, 4, 5)), held((2, 4, 5), "missing"), "not known how many rows were promised of each"),
-    (source((6, 4, 5), rows=[2, 4]), held((3, 4, 5), (4, 4, 5)), "a file holds more than declared"),
     (source((6, 4, 5)), held((7, 20)), "a file holds more than declared"),
     (source((6, 2, 5)), held(FileFacts((7, 2, 5), U2, whole=True)), "a file holds more than declared"),
     (source((6, 4, 5), rows=[6, 0]), held(None, "missing"), "does not say how to look"),
@@ -163,12 +165,24 @@ def test_not_corrected(promised, looked, reason):
     assert verdict.findings
 
 
-def test_more_rows_than_declared_are_harmless_at_the_end():
+@pytest.mark.parametrize("number", [0, 1])
+def test_more_rows_than_declared_are_harmless_where_it_is_known_which_count(number):
     promised = source((6, 4, 5), rows=[2, 4])
-    verdict = judge(promised, held((2, 4, 5), (9, 4, 5)))
-    assert kinds(verdict) == [(1, "longer")]
+    files = [(2, 4, 5), (4, 4, 5)]
+    files[number] = (9, 4, 5)
+    verdict = judge(promised, held(*files))
+    assert kinds(verdict) == [(number, "longer")]
     assert verdict.findings[0].harmless
     assert verdict.right == promised
+
+
+def test_rows_that_are_picked_out_of_a_file():
+    promised = source((3, 4, 5))
+    promised.properties[RANGES] = [[0, 0, 2], [0, 5, 6]]
+    assert judge(promised, held((6, 4, 5))).findings == ()
+    verdict = judge(promised, held((5, 4, 5)))
+    assert kinds(verdict) == [(0, "shorter")]
+    assert "picked" in verdict.obstacle
 
 
 @pytest.mark.parametrize(
@@ -218,4 +232,4 @@ def test_rows_are_promised_of_each_file(resource, descriptor, datum):
     array.add_resource(resources[1])
     array.add_datum(datum(2, 6, "r2"))
     array.add_datum(datum(6, 7, "r1"))
-    assert array.data_source().properties == {ROWS: [3, 4]}
+    assert array.data_source().properties == {RANGES: [[0, 0, 2], [1, 0, 4], [0, 6, 7]]}

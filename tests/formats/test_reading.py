@@ -68,6 +68,40 @@ def test_hdf5_that_a_second_descriptor_goes_on_with(tmp_path, resource, descript
     np.testing.assert_array_equal(register(array).read(), frames)
 
 
+def test_hdf5_rows_that_belong_to_no_event(tmp_path, resource, descriptor, datum, register):
+    """Some are left out, some were not promised, in each of two files."""
+    frames = indexed(10, 4, 5)
+    resources = []
+    for uid, part in (("r1", frames[:6]), ("r2", frames[6:])):
+        with h5py.File(tmp_path / f"{uid}.h5", "w") as file:
+            file["d"] = part
+        resources.append(resource(HDF5, f"file://localhost{tmp_path}/{uid}.h5", uid, dataset="d"))
+    array = open_array(resources[0], descriptor([4, 5]))
+    array.add_datum(datum(1, 3))
+    array.add_datum(datum(4, 5))
+    np.testing.assert_array_equal(register(array).read(), frames[[1, 2, 4]])
+    array.add_resource(resources[1])
+    array.add_datum(datum(5, 8, "r2"))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames[[1, 2, 4, 6, 7, 8]])
+    np.testing.assert_array_equal(node[2:4, 1], frames[[4, 6], 1])
+
+
+def test_hdf5_several_frames_an_event_that_goes_on_growing(
+    tmp_path, resource, descriptor, datum, register, update
+):
+    frames = indexed(9, 4, 5)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["d"] = frames
+    uri = f"file://localhost{tmp_path}/x.h5"
+    array = open_array(resource(HDF5, uri, dataset="d", multiplier=3), descriptor([4, 5]))
+    array.add_datum(datum(0, 2))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), frames[:6].reshape(2, 3, 4, 5))
+    array.add_datum(datum(2, 3))
+    np.testing.assert_array_equal(update(node, array, 1).read(), frames.reshape(3, 3, 4, 5))
+
+
 def test_hdf5_one_file_an_event(tmp_path, resource, descriptor, datum, register):
     frames = indexed(3, 2, 4)
     for number, frame in enumerate(frames):
@@ -121,7 +155,7 @@ def test_hdf5_with_less_than_is_promised(age, status, tmp_path, resource, descri
     node = register(array)
     answer = node.context.http_client.get(node.uri.replace("/metadata/", "/array/full/", 1))
     assert answer.status_code == status
-    assert "The files hold 2 along the first dimension, but 3 are promised" in answer.json()["detail"]
+    assert "A file holds 2 along the first dimension, but 3 are promised" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("template", ["%s_%06d.tif", "scan_{:06d}.tif"])
@@ -201,6 +235,39 @@ def test_csv(tmp_path, resource, descriptor, datum, register):
     )
     array.add_datum(datum(0, 2))
     np.testing.assert_array_equal(register(array).read(), rows)
+
+
+def test_csv_that_goes_on_growing(tmp_path, resource, descriptor, datum, register, update):
+    """There are more lines in it than were promised, and some of them are left out."""
+    rows = indexed(12, 2, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",")
+    array = open_array(
+        resource(CSV, f"file://localhost{tmp_path}/x.csv"), descriptor([3, 2], dtype_numpy="<f8")
+    )
+    array.add_datum(datum(0, 1))
+    node = register(array)
+    np.testing.assert_array_equal(node.read(), rows[:3])
+    array.add_datum(datum(2, 3))
+    np.testing.assert_array_equal(update(node, array, 1).read(), rows[[0, 1, 2, 6, 7, 8]])
+
+
+def test_csv_columns_of_ones_choice(tmp_path, resource, descriptor, datum, register):
+    rows = indexed(6, 4, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=";", header="a;b;c;d")
+    uri = f"file://localhost{tmp_path}/x.csv"
+    parameters = {"sep": ";", "skiprows": 1, "usecols": [2, 0], "assume_missing": True}
+    array = open_array(resource(CSV, uri, **parameters), descriptor([3, 2], dtype_numpy="<f8"))
+    array.add_datum(datum(0, 2))
+    np.testing.assert_array_equal(register(array).read(), rows[:, [2, 0]])
+
+
+def test_csv_that_says_where_it_ends(tmp_path, resource, descriptor, datum, register):
+    rows = indexed(4, 2, dtype="<f8")
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",")
+    uri = f"file://localhost{tmp_path}/x.csv"
+    array = open_array(resource(CSV, uri, nrows=6), descriptor([3, 2], dtype_numpy="<f8"))
+    array.add_datum(datum(0, 2))
+    np.testing.assert_array_equal(register(array).read(), [*rows, [0, 0], [0, 0]])
 
 
 @pytest.mark.parametrize("version", [2, 3])

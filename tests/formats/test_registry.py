@@ -73,8 +73,8 @@ def plugins(monkeypatch) -> Iterator[None]:
 def test_a_package_adds_its_format(resource, descriptor, caplog):
     (note,) = open_array(resource("application/x-novel"), descriptor([])).notes
     assert note.endswith("plugin")
-    built_in = {mimetype: path for known in BUILT_IN for mimetype, path in known.adapters.items()}
-    assert "application/x-zarr" in built_in
-    assert adapters_by_mimetype() == {**built_in, "application/x-novel": "tilewright_test_plugin:Adapter"}
+    own = {mimetype: adapter for known in BUILT_IN for mimetype, adapter in known.adapters.items()}
+    assert own["application/x-zarr"] == "tilewright.formats.zarr_stores:ZarrAdapter"
+    assert adapters_by_mimetype() == own | {"application/x-novel": "tilewright_test_plugin:Adapter"}
     assert "no_such_package" in caplog.text
     assert "not a format" in caplog.text

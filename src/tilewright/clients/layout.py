@@ -32,6 +32,8 @@ OURS = "TilewrightStream"
 """Spec of the streams that our writer makes."""
 STREAM_SPECS = frozenset({OURS, "BlueskyEventStream"})
 _ARRAY_FAMILIES = frozenset({"array", "sparse", "awkward", "ragged"})
+_FILES = "bytes"
+"""Family of files that no format knows: they are found, and downloaded, but no values."""
 _NAMESPACES = frozenset({"internal", "external"})
 
 
@@ -63,9 +65,9 @@ class Layout:
     tables: tuple[TablePart, ...]
     """In column order: internal_0 before internal_1 before internal_10."""
     arrays: dict[str, dict[str, Any]]
-    """Data key → description of its node."""
+    """Data key → description of its node, for those that are arrays."""
     array_paths: dict[str, str]
-    """Data key → path below the stream."""
+    """Data key → path below the stream, for arrays and for files that are none."""
     data: tuple[str, ...]
     """Columns that hold data, in the descriptor's order as the writer laid them down."""
     timestamps: tuple[str, ...]
@@ -141,7 +143,7 @@ def stream_layout(parts: Mapping[str, dict[str, Any]], data_keys: Mapping[str, A
     array_paths = {
         item["id"]: path
         for path, item in parts.items()
-        if item["attributes"]["structure_family"] in _ARRAY_FAMILIES
+        if item["attributes"]["structure_family"] in {*_ARRAY_FAMILIES, _FILES}
     }
     columns = dict.fromkeys(column for table in tables for column in table.columns)
     timestamps = _timestamps(list(columns), data_keys, array_paths)
@@ -150,7 +152,11 @@ def stream_layout(parts: Mapping[str, dict[str, Any]], data_keys: Mapping[str, A
     special = {*KEYS, *timestamps} | (set() if is_data else {REJECTED})
     return Layout(
         tables=tables,
-        arrays={key: parts[path] for key, path in array_paths.items()},
+        arrays={
+            key: parts[path]
+            for key, path in array_paths.items()
+            if parts[path]["attributes"]["structure_family"] != _FILES
+        },
         array_paths=array_paths,
         data=tuple(name for name in columns if name not in special),
         timestamps=timestamps,

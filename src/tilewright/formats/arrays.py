@@ -7,7 +7,6 @@ In come one data key's StreamResources and StreamDatums; out goes its `DataSourc
 from __future__ import annotations
 
 import operator
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,11 +14,10 @@ from tilewright.documents import is_text, is_true, label, quoted, to_json
 from tilewright.errors import InputError
 from tilewright.formats.base import Asset, DataSource, Json
 from tilewright.formats.layout import Join, Layout, read_layout
+from tilewright.formats.ranges import RANGES, Ranges
 from tilewright.formats.seq_nums import SeqNums
 
 DATA_URIS = "data_uris"  # the argument for a list of files, in all of Tiled's adapters that take one
-ROWS = "rows"
-"""Property of a data source of several files: the rows that are promised of each of them."""
 MAX_INDEX = 1 << 53
 """Above any number of frames; a float would not tell the next one from it."""
 _MOST_GAPS = 10  # ranges that a note lists
@@ -69,8 +67,9 @@ class FileArray:
         self._assets: list[Asset] = []
         self._uris: set[str] = set()
         self._resources: set[str] = set()
-        self._file_of: dict[str, str] = {}  # by the resource's uid
-        self._rows_in: Counter[str] = Counter()  # by the file's address
+        self._number_of_uri: dict[str, int] = {}  # of the asset
+        self._number: dict[str, int] = {}  # of the asset, by the resource's uid
+        self._ranges = Ranges()
         self._adapter_parameters()  # refuses, before anything is registered, what the adapter could not read
         self.add_resource(resource)
 
@@ -166,18 +165,21 @@ class FileArray:
         return {}
 
     def _properties(self) -> dict[str, Json]:
-        """Say how many rows are promised of each file, where the structure does not: see `checking`."""
-        return {ROWS: [self._rows_in[asset.data_uri] for asset in self._assets]} if self._assets[1:] else {}
+        """Say which rows of which file these are, where the structure does not: see `ranges`."""
+        if self._ranges.is_plain and not self._assets[1:]:
+            return {}
+        return {RANGES: self._ranges.told(self._layout.row_length if self._layout.join == "concat" else 1)}
 
     def _add_resource(self, uid: str, uri: str, parameters: Mapping[str, Any]) -> None:  # noqa: ARG002 - for derived classes
-        self._file_of[uid] = uri
         # A resource that several descriptors of a stream use comes once for each, but is one file.
         if uri not in self._uris:
+            self._number_of_uri[uri] = len(self._assets)
             self._append_asset(uri)
+        self._number[uid] = self._number_of_uri[uri]
 
     def _add_files(self, uid: str, start: int, stop: int) -> None:
-        """Count the rows of the resource's file; or append the files of these rows, where rows have files of their own."""
-        self._rows_in[self._file_of[uid]] += stop - start
+        """Add these rows of the resource's file; or their files, where rows have files of their own."""
+        self._ranges.add(self._number[uid], start, stop)
 
     def _append_asset(self, uri: str) -> None:
         self._uris.add(uri)

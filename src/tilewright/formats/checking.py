@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
-from tilewright.formats.arrays import ROWS
 from tilewright.formats.layout import data_type, dtype_of, split
+from tilewright.formats.ranges import RANGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -176,7 +176,7 @@ class _Promise:
 
     @property
     def _is_certain(self) -> bool:
-        return self.values is not None and (len(self.looked) == 1 or ROWS in self.source.properties)
+        return self.values is not None and (len(self.looked) == 1 or RANGES in self.source.properties)
 
     def _count(self, number: int, uri: str, facts: FileFacts) -> Finding | None:
         """Compare how much there is with how much is promised."""
@@ -193,7 +193,8 @@ class _Promise:
         text = f"holds {self._amount(there, promised)}"
         if there < promised:
             return Finding(uri, "shorter", text)
-        cut_off = last and facts.shape[1:] == self.shape[1:] and not facts.whole
+        is_told = RANGES in self.source.properties  # which of its rows are the array's
+        cut_off = is_told or (last and facts.shape[1:] == self.shape[1:] and not facts.whole)
         return Finding(uri, "longer", text, harmless=cut_off)
 
     def _amount(self, there: int, promised: int) -> str:
@@ -223,6 +224,8 @@ class _Promise:
         there = self._unbroken()
         if kinds & OUT_OF_REACH:
             yield "the server has to be able to read all of its files first"
+        if any(start for _, start, _ in self.source.properties.get(RANGES, ())):
+            yield "its rows are picked out of its files"
         if "longer" in kinds:
             yield "a file holds more than declared, so that it is not known which rows belong to the events"
         if any(one.facts is None for one in self.looked if one.failure is None):
@@ -323,9 +326,12 @@ def _values_of_each(source: DataSource, values: int, looked: Sequence[Looked]) -
     if not, they are taken for a sequence where most of them do hold the same part of the whole.
     """
     count = len(looked)
-    rows = source.properties.get(ROWS)
-    if rows is not None and len(rows) == count and sum(rows):
-        return tuple(values // sum(rows) * each for each in rows)
+    if ranges := source.properties.get(RANGES):
+        row_values = math.prod(source.structure["shape"][1:])
+        ends = [
+            max((stop for file, _, stop in ranges if file == number), default=0) for number in range(count)
+        ]
+        return tuple(end * row_values for end in ends)
     if not count or values % count:
         return None
     each = values // count

@@ -1,7 +1,7 @@
 """CSV without a header: one file of rows of numbers, to which each event adds some.
 
-In come StreamResources of mimetype `text/csv;header=absent`; Tiled's own adapter reads the files. Called through
-the registry.
+In come StreamResources of mimetype `text/csv;header=absent`. Called through the registry. `CSVAdapter` reads the files on
+the server, up to the last line that the documents promise.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tiled.structures.array import BuiltinDtype
 from tilewright.errors import InputError
 from tilewright.formats.arrays import FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format, Json
+from tilewright.formats.ranges import RANGES, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +37,14 @@ _ARGUMENTS = frozenset(
         "usecols",
     )
 )
+MIMETYPE = "text/csv;header=absent"
+_OF_DASK = "assume_missing"
+"""An argument that Tiled hands on to dask; pandas, which reads the whole file, has no need of it."""
+_LIMITS = frozenset(("nrows", "skipfooter"))
+"""Arguments that say themselves where the lines end."""
 
-_NOT_OF_PANDAS = frozenset({"assume_missing", "nrows"})  # dask's, and what cuts off the array
+_NOT_OF_PANDAS = frozenset({_OF_DASK, "nrows"})
+"""Arguments without which the lines are counted."""
 _LINES_AT_ONCE = 100_000
 _WIDTH = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 """Kinds of numbers: each takes the narrower ones."""
@@ -63,6 +70,45 @@ class CSVFiles(FileArray):
         }
 
 
+class CSVAdapter:
+    """Makes the adapter of a CSV file in a catalog; Tiled names it by the mimetype.
+
+    Tiled's own fails where there are more lines than were promised: an event that is being written. It is still asked for
+    records of named fields, and where the emitter itself says where the lines end.
+    """
+
+    @classmethod
+    def from_catalog(cls, data_source: Any, node: Any, /, **parameters: Any) -> Any:
+        """Return the adapter.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer lines than promised, or text that is no number.
+        """
+        import dask.array  # noqa: PLC0415 - slow
+        import pandas as pd  # noqa: PLC0415
+        from tiled.adapters.csv import CSVArrayAdapter as OfTiled  # noqa: PLC0415 - on the server only
+        from tiled.utils import path_from_uri  # noqa: PLC0415
+
+        structure = data_source.structure
+        dtype = structure.data_type.to_numpy_dtype()
+        if dtype.fields is not None or _LIMITS & parameters.keys():
+            return OfTiled.from_catalog(data_source, node, **parameters)
+        (asset,) = data_source.assets
+        ranges = (data_source.properties or {}).get(RANGES, ())
+        lines = max((stop for _, _, stop in ranges), default=structure.shape[0])
+        arguments = {"header": None} | {key: value for key, value in parameters.items() if key != _OF_DASK}
+        frame: Any = pd.read_csv(path_from_uri(asset.data_uri), nrows=lines, **arguments)
+        if columns := arguments.get("usecols"):
+            frame = frame[columns]  # in this order
+        lazy: Any = dask.array  # whose functions have no types
+        values = lazy.from_array(frame.to_numpy().astype(dtype))
+        return OfTiled(
+            join([values], ranges, structure.shape), structure, metadata=node.metadata_, specs=node.specs
+        )
+
+
 def measure(path: Path, source: DataSource) -> FileFacts:
     """Count the rows and columns of a file; the only way to do so is to read it.
 
@@ -83,11 +129,11 @@ def measure(path: Path, source: DataSource) -> FileFacts:
             rows, columns = rows + len(part), len(part.columns)
             dtypes = [dtype if isinstance(dtype, np.dtype) else np.dtype(object) for dtype in part.dtypes]
             found = np.result_type(found, *dtypes)
-    described = source.structure["data_type"]
+    described, is_limited = source.structure["data_type"], bool(_LIMITS & source.parameters.keys())
     if "fields" in described:  # each row is one value, whose fields are the columns
         return FileFacts((rows, 1), None, whole=True)
     declared = np.dtype(BuiltinDtype.from_json(described).to_numpy_dtype())
-    return FileFacts((rows, columns), declared if _holds(declared, found) else found, whole=True)
+    return FileFacts((rows, columns), declared if _holds(declared, found) else found, whole=is_limited)
 
 
 def _holds(declared: np.dtype[Any], found: np.dtype[Any]) -> bool:
@@ -104,4 +150,9 @@ def _holds(declared: np.dtype[Any], found: np.dtype[Any]) -> bool:
     return found.kind in _WIDTH and _WIDTH[declared.kind] >= _WIDTH[found.kind]
 
 
-FORMAT = Format(mimetypes=("text/csv;header=absent",), open=CSVFiles, measure=measure)
+FORMAT = Format(
+    mimetypes=(MIMETYPE,),
+    open=CSVFiles,
+    adapters={MIMETYPE: f"{__name__}:{CSVAdapter.__name__}"},
+    measure=measure,
+)

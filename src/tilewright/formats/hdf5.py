@@ -1,21 +1,23 @@
 """HDF5: rows of a dataset in one file, in several files after one another, or in many numbered files.
 
 In come StreamResources of mimetype `application/x-hdf5` with the parameter `dataset`. Called through the registry.
-`HDF5Adapter` shows on the server what Tiled's own adapter reads, as far as the documents promise it.
+`HDF5Adapter` has Tiled's own read the files on the server, and picks out of them the rows that the documents promise.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 from tilewright.formats.arrays import FileArray, parameters_of
 from tilewright.formats.base import DataSource, ExternalArray, FileFacts, Format, Json
-from tilewright.formats.promised import promised_rows
+from tilewright.formats.checking import FILES
+from tilewright.formats.ranges import RANGES, has_rows_like, join
 from tilewright.formats.sequences import FileSequence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 MIMETYPE = "application/x-hdf5"
@@ -67,10 +69,10 @@ def _open(resource: Mapping[str, Any], descriptor: Mapping[str, Any]) -> Externa
 
 
 class HDF5Adapter:
-    """Makes the adapter of a dataset or a file in a catalog; Tiled names it by the mimetype.
+    """Makes the adapter of an HDF5 file in a catalog; Tiled names it by the mimetype.
 
-    Tiled's own reads. Of a dataset those rows are shown that its documents have promised: the detector may have written
-    more already, and an interrupted run has.
+    Tiled's own takes the first rows of a dataset, and all rows of a file that another one follows. This one takes those
+    that the documents name, and leaves away what was not promised yet, also where an event is several frames of the dataset.
     """
 
     @classmethod
@@ -82,18 +84,30 @@ class HDF5Adapter:
         DataNotReadyError
             If the files hold fewer rows than promised.
         ValueError
-            If they hold values of another dtype.
+            If they hold values of another dtype or shape.
         """
-        from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415 - on the server only
+        from tilewright.formats.in_use import HDF5  # noqa: PLC0415 - on the server only
 
-        from tilewright.formats.in_use import HDF5  # noqa: PLC0415
+        def of_tiled(assets: Sequence[Any]) -> Any:
+            return HDF5.from_catalog(data_source.model_copy(update={"assets": assets}), node, **parameters)
 
-        adapter = HDF5.from_catalog(data_source, node, **parameters)
+        adapter, structure = of_tiled(data_source.assets), data_source.structure
         if data_source.structure_family != "array":
             return adapter
-        structure = data_source.structure
-        rows = promised_rows(adapter._array, structure.shape)  # noqa: SLF001 - its `read` refuses what this cuts
-        return ArrayAdapter(rows, structure, metadata=adapter.metadata(), specs=node.specs)
+        ranges = data_source.properties.get(RANGES, ())
+        if not (ranges or _is_laid_out_otherwise(adapter, structure.shape)):
+            return adapter
+        assets = data_source.assets[: data_source.properties.get(FILES)]
+        files = [of_tiled([asset])._array for asset in assets]  # noqa: SLF001 - it has no other
+        whole = join(files, ranges, structure.shape)
+        return type(adapter)(whole, structure, metadata=adapter.metadata(), specs=node.specs)
+
+
+def _is_laid_out_otherwise(adapter: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether there is more or less than this in other dimensions, so that Tiled cannot tell what to make of it."""
+    array = adapter._array  # noqa: SLF001
+    is_other = array.shape[1:] != shape[1:] and has_rows_like(array.shape, shape)
+    return bool(is_other and array.size != math.prod(shape))
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:

@@ -13,7 +13,7 @@ from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format
 from tilewright.formats.checking import FILES
-from tilewright.formats.promised import promised_rows
+from tilewright.formats.ranges import RANGES, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,22 +80,22 @@ class ZarrAdapter:
             return OfTiled.from_catalog(data_source, node, **parameters)
         uris = uris[: data_source.properties.get(FILES)]  # all of them, unless the array has been corrected
         structure = data_source.structure
-        array = promised_rows(_after_one_another(uris), structure.shape)
+        array = join(_stores(uris), data_source.properties.get(RANGES, ()), structure.shape)
         declared = structure.data_type.to_numpy_dtype()
         if array.dtype != declared:
             raise ValueError(f"{uris[0]} holds {array.dtype}, declared is {declared}")
         return ArrayAdapter(array, structure, metadata=node.metadata_, specs=node.specs)
 
 
-def _after_one_another(uris: Sequence[str]) -> Any:
-    """Return the arrays of the stores, one after the other, lazily."""
+def _stores(uris: Sequence[str]) -> list[Any]:
+    """Return the arrays of the stores, lazily."""
     import dask.array  # noqa: PLC0415 - slow
     import zarr  # noqa: PLC0415
     from tiled.utils import path_from_uri  # noqa: PLC0415
 
     lazy: Any = dask.array  # whose functions have no types
     stores = [zarr.open_array(path_from_uri(uri), mode="r") for uri in uris]
-    return lazy.concatenate([lazy.from_array(store, chunks=store.chunks) for store in stores])
+    return [lazy.from_array(store, chunks=store.chunks) for store in stores]
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
