@@ -63,7 +63,10 @@ def test_pictures_in_events(record, detectors):
     """`direct_img` writes no files."""
     run, theirs, _ = record(bp.count([detectors.direct_img], 3))
     pictures = run["primary"].read()["img"]
-    assert (pictures.dtype, dict(pictures.sizes)) == ("float64", {"time": 3, "img_dim1": 10, "img_dim2": 10})
+    assert (pictures.dtype, dict(pictures.sizes)) == (
+        "float64",
+        {"time": 3, "dim_int_1": 10, "dim_int_2": 10},
+    )
     np.testing.assert_array_equal(pictures, np.ones((3, 10, 10)))
     np.testing.assert_array_equal(pictures, theirs["primary"].read()["img"])
     assert run.notes == []

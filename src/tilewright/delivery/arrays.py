@@ -188,9 +188,10 @@ def chunk_shape(dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> tuple[int, 
 def dims_of(schema: Schema, data_keys: Mapping[Any, Mapping[str, Any]]) -> dict[Any, tuple[str, ...]]:
     """Return the names of the dimensions of a stream's arrays: as the descriptor says, else as Bluesky's writer gives them.
 
-    It names dimensions of one length alike, so that they are one in a Dataset.
+    It names dimensions of one length alike, so that they are one in a Dataset; but also two of them in a square image, which
+    cannot be in one then.
     """
-    names: dict[int, str] = {}
+    names: dict[tuple[int | None, int], str] = {}
     found = {}
     for column in schema.arrays:
         declared: Any = data_keys.get(column.key, {}).get("dims")
@@ -199,16 +200,16 @@ def dims_of(schema: Schema, data_keys: Mapping[Any, Mapping[str, Any]]) -> dict[
         if is_list and all(isinstance(name, str) for name in declared):
             found[column.key] = ("time", *declared)
             continue
-        for length in lengths:
-            if length is not None:
-                names.setdefault(length, f"dim_int_{len(names) + 1}")
-        found[column.key] = (
-            "time",
-            *(
-                f"dim_rgd_{axis}" if length is None else names[length]
-                for axis, length in enumerate(lengths, 1)
-            ),
-        )
+        dims = ["time"]
+        for axis, length in enumerate(lengths, 1):
+            again = lengths[: axis - 1].count(length)  # two dimensions of one array must not be called alike
+            number = len(names) + 1
+            dims.append(
+                f"dim_rgd_{axis}"
+                if length is None
+                else names.setdefault((length, again), f"dim_int_{number}")
+            )
+        found[column.key] = tuple(dims)
     return found
 
 
