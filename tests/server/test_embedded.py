@@ -14,9 +14,11 @@ import pytest
 from tiled.structures.core import StructureFamily
 from tiled.structures.data_source import Asset, DataSource, Management
 
+from tilewright import TiledWriter
 from tilewright.errors import InputError, SetupError
 from tilewright.server import EmbeddedServer, serve
 from tilewright.server.http import listen
+from tilewright.testing.documents import run_of
 
 
 def test_what_it_says_about_itself(tmp_path):
@@ -220,6 +222,32 @@ def test_live_subscriptions(server, client):
         table.append_partition(0, {"i": [2]})
         assert arrived.wait(10)
     assert received == [[0, 1], [2]]
+
+
+@TILEDS_SUBSCRIPTION
+def test_live_subscriptions_to_arrays_in_events(server, client, tmp_path):
+    """Rows that our writer sends, while they come."""
+    waves = [np.arange(100.0) + 1000 * row for row in range(3)]
+    documents = run_of({"wave": waves})
+    received, arrived = [], threading.Event()
+
+    def on_data(update):
+        received.extend(update.data())
+        if len(received) == len(waves):
+            arrived.set()
+
+    with TiledWriter(server, journal=tmp_path, on_stop="return") as writer:
+        for document in documents[:3]:
+            writer(*document)
+        assert writer.flush(20)
+        subscription = client[documents[0][1]["uid"]]["primary"].base["wave"].subscribe()
+        subscription.new_data.add_callback(on_data)
+        with subscription.start_in_thread(0):
+            for document in documents[3:]:
+                writer(*document)
+            assert writer.flush(20)
+            assert arrived.wait(10)
+    np.testing.assert_array_equal(received, waves)
 
 
 def test_readable_storage(tmp_path, connect):

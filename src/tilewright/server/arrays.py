@@ -117,6 +117,17 @@ async def extend(adapter: CatalogNodeAdapter, step: dict[str, Any]) -> DataSourc
         raise HTTPException(_CONFLICT, str(error)) from error
 
 
+def message_of(source: DataSource, step: dict[str, Any]) -> dict[str, Any]:
+    """Return what live subscribers of an array are told of new rows: where these are, so that who wants them fetches them.
+
+    Not the rows themselves: Tiled keeps what it sends in memory, for a thousand messages, which would be gigabytes of images.
+    """
+    shape = list(source.structure.shape)
+    patch = {"offset": [step["first_row"], *(0 for _ in shape[1:])], "shape": list(step["shape"])}
+    told = source.model_copy(update={"assets": []})  # Tiled's client takes none that is not numbered
+    return {"type": "array-ref", "data_source": told.model_dump(), "patch": patch, "shape": shape}
+
+
 def _check_follows(there: int, first_row: int) -> None:
     if there < first_row:
         raise HTTPException(_CONFLICT, f"the array has {there} rows, and row {first_row} was to follow them")

@@ -25,10 +25,8 @@ from tiled.server.schemas import Management
 from tiled.structures.core import StructureFamily
 from tiled.utils import ensure_awaitable
 
-from tilewright.delivery.remote import OCTETS
 from tilewright.server import arrays, sources
 from tilewright.server.tables import TableAdapter
-from tilewright.tables.ragged import RAGGED_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,21 +141,15 @@ class Nodes:
     async def lengthen(self, path: Path, step: dict[str, Any]) -> None:
         """Take the step `write` or `extend` of an array; see `tilewright.server.arrays`."""
         node = await self.find(path)
-        adapter = self.adapter(node)
-        take, payload = (arrays.write, "data") if step["do"] == "write" else (arrays.extend, "rows")
+        take = arrays.write if step["do"] == "write" else arrays.extend
         async with arrays.lock_of(self._context):
-            source = await take(adapter, step)
+            source = await take(self.adapter(node), step)
             if source is None:
                 return
             async with self._context.engine.begin() as db:
                 await sources.set_structure(db, self._root.insert, source)
-        if self._context.streaming_cache:  # subscribers are told as Tiled tells them
-            count = (
-                step["shape"] if step["do"] == "write" else [source.structure.shape[0] - step["first_row"]]
-            )
-            media_type = OCTETS if step["do"] == "write" else RAGGED_FILE
-            offset = [step["first_row"]]
-            await adapter._stream(media_type, None, step[payload], count, offset=offset)  # noqa: SLF001
+        if step["do"] == "write":  # of a ragged array Tiled's client (0.2.20) understands no message
+            await self._tell(node.id, arrays.message_of(source, step))
 
     async def set_items(self, path: Path, items: dict[str, Any]) -> None:
         """Set top-level items of a node's metadata."""
