@@ -74,6 +74,7 @@ UNSUPPORTED = {
     "rows_left_out": OTHER_ROWS,
     "rows_that_begin_later": OTHER_ROWS,
     "several_stores": NO_FORMAT,
+    "structures": "it takes lists only, and makes no structures of them",
     "unknown_mimetype": "it registers it as an array of this mimetype, which the server refuses",
     "windows": "it takes the backslashes for a part of the file's name",
 }

@@ -11,13 +11,14 @@ To add a case, write a function into the module it belongs to; its docstring is 
     images       TIFF, JPEG and NPY: sequences of files
     others       CSV, Zarr, and files that no format knows
     dialects     documents of today in all their forms, whatever the format
+    events       arrays in the events themselves
     legacy       Resource and Datum, StreamResource of the first schema, `spec`
 
 Values identify themselves: a sample's value is its index in the whole array, so that one in a wrong place is seen. Each run
 has a column `x` beside the arrays, whose value is the number of its event.
 """
 
-from . import dialects, hdf5, images, legacy, others
+from . import dialects, events, hdf5, images, legacy, others
 from .base import CASES, FORMATS, Case, Written
 
-__all__ = ["CASES", "FORMATS", "Case", "Written", "dialects", "hdf5", "images", "legacy", "others"]
+__all__ = ["CASES", "FORMATS", "Case", "Written", "dialects", "events", "hdf5", "images", "legacy", "others"]
