@@ -139,7 +139,11 @@ NOT_CORRECTED = [
     (source((6, 4, 5), rows=[2, 4]), held((2, 4, 5), "unreadable"), "the server has to be able to read"),
     (source((6, 4, 5)), held((2, 4, 5), (3, 4, 5)), "not known how many rows were promised of each"),
     (source((5, 4, 5)), held((2, 4, 5), "missing"), "not known how many rows were promised of each"),
-    (source((6, 4, 5), rows=[2, 4]), held((3, 4, 5), (4, 4, 5)), "a file holds more than declared"),
+    (
+        source((6, 4, 5), rows=[2, 4]),
+        held(FileFacts((3, 4, 5), U2, whole=True), (4, 4, 5)),
+        "a file holds more",
+    ),
     (source((6, 4, 5)), held((7, 20)), "a file holds more than declared"),
     (source((6, 2, 5)), held(FileFacts((7, 2, 5), U2, whole=True)), "a file holds more than declared"),
     (source((6, 4, 5), rows=[6, 0]), held(None, "missing"), "does not say how to look"),
@@ -163,12 +167,21 @@ def test_not_corrected(promised, looked, reason):
     assert verdict.findings
 
 
-def test_more_rows_than_declared_are_harmless_at_the_end():
+@pytest.mark.parametrize(("rows", "place"), [((2, 9), 1), ((3, 4), 0)])
+def test_more_rows_than_declared_are_harmless_where_each_file_is_cut(rows, place):
     promised = source((6, 4, 5), rows=[2, 4])
-    verdict = judge(promised, held((2, 4, 5), (9, 4, 5)))
-    assert kinds(verdict) == [(1, "longer")]
+    verdict = judge(promised, held(*((each, 4, 5) for each in rows)))
+    assert kinds(verdict) == [(place, "longer")]
     assert verdict.findings[0].harmless
     assert verdict.right == promised
+
+
+@pytest.mark.parametrize(("rows", "harmless"), [((2, 9), True), ((3, 4), False)])
+def test_more_rows_than_declared_are_harmless_at_the_end_only(rows, harmless):
+    """On a server that puts the files after one another as they are."""
+    verdict = judge(source((6, 4, 5), rows=[2, 4]), held(*((each, 4, 5) for each in rows)), each_is_cut=False)
+    assert [finding.harmless for finding in verdict.findings] == [harmless]
+    assert bool(verdict.obstacle) is not harmless
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class Verdict:
         return replace(self, findings=findings[:most], count=len(findings))
 
 
-def judge(source: DataSource, looked: Sequence[Looked]) -> Verdict:
+def judge(source: DataSource, looked: Sequence[Looked], *, each_is_cut: bool = True) -> Verdict:
     """Compare what files hold with what was declared of them.
 
     Parameters
@@ -95,12 +95,14 @@ def judge(source: DataSource, looked: Sequence[Looked]) -> Verdict:
         The registration as it is in the catalog, corrected or not.
     looked
         The files, in the order of the assets.
+    each_is_cut
+        Whether the server leaves out what a file has beyond its promised rows also where other files follow.
     """
     promised = declared(source)
     if source.structure_family != "array":
         failures = tuple(one.failure for one in looked if one.failure is not None)
         return Verdict(failures, None if failures else promised, "there is no structure" if failures else "")
-    promise = _Promise.of(promised, looked)
+    promise = _Promise.of(promised, looked, each_is_cut=each_is_cut)
     findings = tuple(promise.findings())
     if all(finding.harmless for finding in findings):
         return Verdict(findings, promised)
@@ -139,12 +141,15 @@ class _Promise:
     shape: tuple[int, ...]
     values: tuple[int, ...] | None
     """How many values are promised of each file; None if only their sum is known."""
+    each_is_cut: bool
+    """As in `judge`."""
 
     @classmethod
-    def of(cls, source: DataSource, looked: Sequence[Looked]) -> _Promise:
+    def of(cls, source: DataSource, looked: Sequence[Looked], *, each_is_cut: bool) -> _Promise:
         shape = tuple(source.structure["shape"])
         values = _values_of_each(source, math.prod(shape), looked)
-        return cls(source, looked, dtype_of(source.structure["data_type"]), shape, values)
+        dtype = dtype_of(source.structure["data_type"])
+        return cls(source, looked, dtype, shape, values, each_is_cut)
 
     @property
     def row_values(self) -> int:
@@ -193,7 +198,9 @@ class _Promise:
         text = f"holds {self._amount(there, promised)}"
         if there < promised:
             return Finding(uri, "shorter", text)
-        cut_off = last and facts.shape[1:] == self.shape[1:] and not facts.whole
+        # Tiled's own adapters cut at the end of the array; those for files that it is known of where each ends, in each.
+        in_each = self.each_is_cut and ROWS in self.source.properties
+        cut_off = (in_each or (last and facts.shape[1:] == self.shape[1:])) and not facts.whole
         return Finding(uri, "longer", text, harmless=cut_off)
 
     def _amount(self, there: int, promised: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import InputError
 from tilewright.formats.arrays import FileArray, parameters_of
 from tilewright.formats.base import DataSource, ExternalArray, FileFacts, Format, Json
-from tilewright.formats.promised import promised_rows
+from tilewright.formats.promised import after_one_another, promised_rows, rows_of_files
 from tilewright.formats.sequences import FileSequence
 
 if TYPE_CHECKING:
@@ -88,12 +88,30 @@ class HDF5Adapter:
 
         from tilewright.formats.in_use import HDF5  # noqa: PLC0415
 
-        adapter = HDF5.from_catalog(data_source, node, **parameters)
         if data_source.structure_family != "array":
-            return adapter
-        structure = data_source.structure
-        rows = promised_rows(adapter._array, structure.shape)  # noqa: SLF001 - its `read` refuses what this cuts
-        return ArrayAdapter(rows, structure, metadata=adapter.metadata(), specs=node.specs)
+            return HDF5.from_catalog(data_source, node, **parameters)
+        structure, assets = data_source.structure, data_source.assets
+        # Dimensions of length 1 make no difference to `promised_rows`, and the only row of a file must not lose its own.
+        parameters = parameters | {"squeeze": False}
+        rows = rows_of_files(structure.shape, data_source.properties, len(assets))
+        if rows is None:
+            adapter = HDF5.from_catalog(data_source, node, **parameters)
+            values = promised_rows(_values(adapter), structure.shape)
+        else:
+            sources = (data_source.model_copy(update={"assets": [asset]}) for asset in assets)
+            parts = [
+                (HDF5.from_catalog(source, node, **parameters), count)
+                for source, count in zip(sources, rows, strict=True)
+                if count
+            ]
+            adapter = parts[0][0]
+            values = after_one_another([(_values(part), count) for part, count in parts], structure.shape)
+        return ArrayAdapter(values, structure, metadata=adapter.metadata(), specs=node.specs)
+
+
+def _values(adapter: Any) -> Any:
+    """Return the array of Tiled's adapter, lazily; its `read` refuses what is cut here."""
+    return adapter._array  # noqa: SLF001
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:

@@ -13,7 +13,7 @@ from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format
 from tilewright.formats.checking import FILES
-from tilewright.formats.promised import promised_rows
+from tilewright.formats.promised import after_one_another, promised_rows, rows_of_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,9 +78,14 @@ class ZarrAdapter:
         uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
         if not uris:
             return OfTiled.from_catalog(data_source, node, **parameters)
-        uris = uris[: data_source.properties.get(FILES)]  # all of them, unless the array has been corrected
-        structure = data_source.structure
-        array = promised_rows(_after_one_another(uris), structure.shape)
+        structure, properties = data_source.structure, data_source.properties
+        rows = rows_of_files(structure.shape, properties, len(uris))
+        if rows is None:
+            uris = uris[: properties.get(FILES)]  # all of them, unless the array has been corrected
+            array = promised_rows(_after_one_another(uris), structure.shape)
+        else:
+            parts = [(_open(uri), count) for uri, count in zip(uris, rows, strict=True) if count]
+            array = after_one_another(parts, structure.shape)
         declared = structure.data_type.to_numpy_dtype()
         if array.dtype != declared:
             raise ValueError(f"{uris[0]} holds {array.dtype}, declared is {declared}")
@@ -90,12 +95,20 @@ class ZarrAdapter:
 def _after_one_another(uris: Sequence[str]) -> Any:
     """Return the arrays of the stores, one after the other, lazily."""
     import dask.array  # noqa: PLC0415 - slow
+
+    lazy: Any = dask.array  # whose functions have no types
+    return lazy.concatenate([_open(uri) for uri in uris])
+
+
+def _open(uri: str) -> Any:
+    """Return the array of a store, lazily."""
+    import dask.array  # noqa: PLC0415 - slow
     import zarr  # noqa: PLC0415
     from tiled.utils import path_from_uri  # noqa: PLC0415
 
-    lazy: Any = dask.array  # whose functions have no types
-    stores = [zarr.open_array(path_from_uri(uri), mode="r") for uri in uris]
-    return lazy.concatenate([lazy.from_array(store, chunks=store.chunks) for store in stores])
+    lazy: Any = dask.array
+    store = zarr.open_array(path_from_uri(uri), mode="r")
+    return lazy.from_array(store, chunks=store.chunks)
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
