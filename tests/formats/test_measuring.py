@@ -155,6 +155,6 @@ def test_a_file_that_another_process_has_locked(tmp_path):
         process.stdout.readline()
         (finding,) = examine(source, assets).findings
         process.communicate("\n")
-    assert finding.kind == "unreadable"
+    assert finding.kind == "locked"
     assert "unable to lock file" in finding.text
     assert examine(source, assets).findings == ()

@@ -104,4 +104,4 @@ def _holds(declared: np.dtype[Any], found: np.dtype[Any]) -> bool:
     return found.kind in _WIDTH and _WIDTH[declared.kind] >= _WIDTH[found.kind]
 
 
-FORMAT = Format(mimetypes=("text/csv;header=absent",), open=CSVFiles, measure=measure)
+FORMAT = Format(mimetypes=("text/csv;header=absent",), open=CSVFiles, measure=measure, watched=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import InputError
 from tilewright.formats.arrays import FileArray, parameters_of
 from tilewright.formats.base import DataSource, ExternalArray, FileFacts, Format, Json
-from tilewright.formats.promised import after_one_another, promised_rows, rows_of_files
+from tilewright.formats.promised import after_one_another, promised_rows, rows_of_files, without_rows
 from tilewright.formats.sequences import FileSequence
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class HDF5Adapter:
 
         if data_source.structure_family != "array":
             return HDF5.from_catalog(data_source, node, **parameters)
+        if (empty := without_rows(data_source, node)) is not None:
+            return empty
         structure, assets = data_source.structure, data_source.assets
         # Dimensions of length 1 make no difference to `promised_rows`, and the only row of a file must not lose its own.
         parameters = parameters | {"squeeze": False}

@@ -1,8 +1,8 @@
 """Tiled's adapters for files, held to those files that make up the array; Tiled names these by the mimetype.
 
 Of an array that `Run.verify(files=True, repair=True)` has corrected, the files after a gap are still registered, so that it
-is known what was declared. Tiled's own adapters open all files of an array, and so cannot read one of which a file is
-missing. Of any other array they are given all files, as ever.
+is known what was declared; and so are those that a detector has yet to write. Tiled's own adapters open all files of an
+array, and so cannot read one of which a file is missing. Of any other array they are given all files, as ever.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tiled.utils import import_object
 
 from tilewright.formats.arrays import DATA_URIS
 from tilewright.formats.checking import FILES
+from tilewright.formats.promised import without_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,8 @@ class _InUse:
     @classmethod
     def from_catalog(cls, data_source: Any, node: Any, /, **arguments: Any) -> Any:
         """Return the adapter of the files in use."""
+        if (empty := without_rows(data_source, node)) is not None:
+            return empty
         files = data_source.properties.get(FILES)
         if files is not None and DATA_URIS in arguments:  # of which those that a slice touches are named
             arguments[DATA_URIS] = arguments[DATA_URIS][:files]

@@ -101,7 +101,8 @@ def _measure(path: Path, source: DataSource) -> FileFacts | None:
     except OSError as error:
         if error.errno is None:  # the library's own finding
             raise _Failed("damaged", f"cannot be understood: {_reason(error)}") from error
-        raise _Failed("unreadable", f"cannot be opened: {error.strerror or error}") from error
+        kind: Kind = "locked" if isinstance(error, BlockingIOError) else "unreadable"
+        raise _Failed(kind, f"cannot be opened: {error.strerror or error}") from error
     except ImportError as error:
         raise _Failed("unreadable", f"cannot be looked into without the package {error.name}") from error
     except Exception as error:

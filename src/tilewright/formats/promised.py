@@ -133,3 +133,18 @@ def after_one_another(parts: Iterable[tuple[Any, int]], shape: tuple[int, ...]) 
 
     lazy: Any = dask.array  # whose functions have no types
     return lazy.concatenate([promised_rows(part, (rows, *shape[1:])) for part, rows in parts])
+
+
+def without_rows(data_source: Any, node: Any) -> Any:
+    """Return the adapter of an array in files of which nothing is promised yet, or published; None if something is.
+
+    There may be no file of it.
+    """
+    structure = data_source.structure
+    if data_source.structure_family != "array" or structure.shape[:1] != (0,):
+        return None
+    import numpy as np  # noqa: PLC0415 - on the server only
+    from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415
+
+    nothing = np.empty(structure.shape, structure.data_type.to_numpy_dtype())
+    return ArrayAdapter(nothing, structure, metadata=node.metadata_, specs=node.specs)

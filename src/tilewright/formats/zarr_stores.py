@@ -13,7 +13,7 @@ from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format
 from tilewright.formats.checking import FILES
-from tilewright.formats.promised import after_one_another, promised_rows, rows_of_files
+from tilewright.formats.promised import after_one_another, promised_rows, rows_of_files, without_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,6 +78,8 @@ class ZarrAdapter:
         uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
         if not uris:
             return OfTiled.from_catalog(data_source, node, **parameters)
+        if (empty := without_rows(data_source, node)) is not None:
+            return empty
         structure, properties = data_source.structure, data_source.properties
         rows = rows_of_files(structure.shape, properties, len(uris))
         if rows is None:
