@@ -90,6 +90,8 @@ def _try_opening(path: Path, asset: Asset) -> None:
         raise _Failed("missing", "is missing") from error
     except OSError as error:
         raise _Failed("unreadable", f"cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # characters that no path has
+        raise _Failed("unreadable", f"is no address of a file: {error}") from error
 
 
 def _measure(path: Path, source: DataSource) -> FileFacts | None:
