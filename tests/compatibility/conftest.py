@@ -7,14 +7,18 @@ import json
 import subprocess
 import sys
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from tiled.client import from_uri
 from tiled.structures.core import Spec
 
 from tilewright import TiledWriter, open_catalog
+from tilewright.delivery import Outcome, RunDelivery, nodes, target
+from tilewright.journal import Header, JournalReader, JournalWriter, encode
 from tilewright.server import serve_config
 from tilewright.server.embedded import local_configuration
 
@@ -219,3 +223,47 @@ def file_run():
         return [*documents, ("stop", run.compose_stop())]
 
     return make
+
+
+@pytest.fixture
+def by_hand(catalog, tmp_path, monkeypatch):
+    """Return a function that delivers documents, and has the server look at their files again, in this thread."""
+    monkeypatch.setattr(nodes, "FIRST_LOOK", 0.0)
+    path = tmp_path / "run.twj"
+    header = Header("run", None, 0.0, "test")
+    with closing(JournalWriter(path, header)) as writer, JournalReader(path) as reader:
+        delivery = RunDelivery(reader, target(catalog).connect())
+
+        def by_hand(*documents):
+            for document in documents:
+                writer.append(encode(*document))
+            while delivery.step() is Outcome.MORE:
+                pass
+
+        yield by_hand
+
+
+@pytest.fixture
+def late_files(by_hand, file_run, files, request):
+    """Yield a run under way, once before each of its three files is there and once after: its uid, and what can be read.
+
+    Its documents are all delivered before the first file is.
+    """
+    folder = files / request.node.name
+    folder.mkdir()
+    frames = np.arange(60, dtype="<u2").reshape(3, 4, 5)
+
+    def late_files():
+        *documents, stop = file_run(
+            "multipart/related;type=image/tiff", f"file://localhost{folder}/", {"template": "{}.tif"}
+        )
+        by_hand(*documents)
+        for row, frame in enumerate(frames):
+            yield documents[0][1]["uid"], frames[:row]
+            tifffile.imwrite(folder / f"{row}.tif", frame)
+            by_hand()
+        yield documents[0][1]["uid"], frames
+        by_hand(stop)
+        yield documents[0][1]["uid"], frames
+
+    return late_files()

@@ -231,3 +231,10 @@ def test_a_file_of_unknown_mimetype(write, bluesky_catalog, file_run):
     write(documents)
     stream = bluesky_catalog()[documents[0][1]["uid"]]["primary"]
     assert values(stream.read(["x"])["x"].values) == ("float64", "[0.0, 1.0, 2.0]")
+
+
+def test_files_that_come_after_their_documents(late_files, bluesky_catalog, equal):
+    for uid, there in late_files:
+        run = bluesky_catalog()[uid]
+        assert isinstance(run, BlueskyRunV3)
+        equal(run["primary"]["img"], there)

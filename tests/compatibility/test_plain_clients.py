@@ -69,3 +69,8 @@ def test_lists_by_column(write, bare):
     stream = bare[documents[0][1]["uid"]]["primary"]
     assert stream["v"].read().tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert stream["m"].read().tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 2**62 + 1]]]
+
+
+def test_files_that_come_after_their_documents(late_files, bare, equal):
+    for uid, there in late_files:
+        equal(bare[uid]["primary"]["img"], there)

@@ -165,13 +165,11 @@ def test_not_corrected(promised, looked, reason):
     assert verdict.findings
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_more_rows_than_declared_are_harmless_where_it_is_known_which_count(number):
+@pytest.mark.parametrize(("rows", "place"), [((2, 9), 1), ((3, 4), 0)])
+def test_more_rows_than_declared_are_harmless_where_each_file_is_cut(rows, place):
     promised = source((6, 4, 5), rows=[2, 4])
-    files = [(2, 4, 5), (4, 4, 5)]
-    files[number] = (9, 4, 5)
-    verdict = judge(promised, held(*files))
-    assert kinds(verdict) == [(number, "longer")]
+    verdict = judge(promised, held(*((each, 4, 5) for each in rows)))
+    assert kinds(verdict) == [(place, "longer")]
     assert verdict.findings[0].harmless
     assert verdict.right == promised
 
@@ -183,6 +181,14 @@ def test_rows_that_are_picked_out_of_a_file():
     verdict = judge(promised, held((5, 4, 5)))
     assert kinds(verdict) == [(0, "shorter")]
     assert "picked" in verdict.obstacle
+
+
+@pytest.mark.parametrize(("rows", "harmless"), [((2, 9), True), ((3, 4), False)])
+def test_more_rows_than_declared_are_harmless_at_the_end_only(rows, harmless):
+    """On a server that puts the files after one another as they are."""
+    verdict = judge(source((6, 4, 5), rows=[2, 4]), held(*((each, 4, 5) for each in rows)), each_is_cut=False)
+    assert [finding.harmless for finding in verdict.findings] == [harmless]
+    assert bool(verdict.obstacle) is not harmless
 
 
 @pytest.mark.parametrize(

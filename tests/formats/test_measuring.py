@@ -155,6 +155,14 @@ def test_a_file_that_another_process_has_locked(tmp_path):
         process.stdout.readline()
         (finding,) = examine(source, assets).findings
         process.communicate("\n")
-    assert finding.kind == "unreadable"
+    assert finding.kind == "locked"
     assert "unable to lock file" in finding.text
     assert examine(source, assets).findings == ()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "n" * 300])
+def test_names_that_no_file_has(name, tmp_path):
+    structure = {"data_type": data_type(np.dtype("<i8")), "shape": [1], "chunks": [[1]]}
+    source = DataSource("array", structure, HDF5, {"dataset": "d"})
+    (finding,) = examine(source, [Asset(f"file://localhost{tmp_path}/{name}", "data_uris", 0)]).findings
+    assert finding.kind == "unreadable"

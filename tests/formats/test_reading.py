@@ -158,6 +158,56 @@ def test_hdf5_with_less_than_is_promised(age, status, tmp_path, resource, descri
     assert "A file holds 2 along the first dimension, but 3 are promised" in answer.json()["detail"]
 
 
+def write_rows(mimetype, path, rows):
+    """Write the file or store of a detector; return the parameters of its StreamResource."""
+    if mimetype == HDF5:
+        with h5py.File(path, "w") as file:
+            file["d"] = rows
+        return {"dataset": "d"}
+    zarr.create_array(path, shape=rows.shape, chunks=(1, *rows.shape[1:]), dtype=rows.dtype)[:] = rows
+    return {}
+
+
+@pytest.mark.parametrize("mimetype", [HDF5, ZARR])
+@pytest.mark.parametrize(
+    ("shape", "stored", "join"),
+    [
+        ([4, 5], (1, 4, 5), "stack"),
+        ([1, 4, 5], (1, 4, 5), "stack"),
+        ([3, 4, 5], (3, 4, 5), "stack"),
+        ([3, 4, 5], (3, 4, 5), "concat"),
+        ([1], (1,), "stack"),
+        ([2], (2,), "stack"),
+    ],
+)
+@pytest.mark.parametrize("files", [1, 2, 3, 4])
+def test_frames_that_no_document_names_in_files_that_others_follow(  # noqa: PLR0913, PLR0917 - fixtures
+    files, mimetype, shape, stored, join, tmp_path, resource, descriptor, datum, register
+):
+    """An interrupted staging leaves them, and each staging begins a file of its own; of one no row is promised."""
+    promised, written = [2, 0, 3, 1][:files], [3, 2, 5, 1]
+    frames = indexed(sum(promised) * stored[0], *stored[1:])
+    resources, datums, start = [], [], 0
+    for number, rows in enumerate(promised):
+        part = frames[start * stored[0] : (start + rows) * stored[0]]
+        ahead = np.full(((written[number] - rows) * stored[0], *stored[1:]), 60_000, frames.dtype)
+        path = tmp_path / f"{number}"
+        parameters = write_rows(mimetype, path, np.concatenate([part, ahead])) | {"join_method": join}
+        resources.append(resource(mimetype, f"file://localhost{path}", f"r{number}", **parameters))
+        datums.append(datum(start, start + rows, f"r{number}"))
+        start += rows
+    array = open_array(resources[0], descriptor(shape))
+    array.add_datum(datums[0])
+    for described, rows in zip(resources[1:], datums[1:], strict=True):
+        array.add_resource(described)
+        array.add_datum(rows)
+    node = register(array)
+    expected = frames if join == "concat" or shape == [1] else frames.reshape(-1, *shape)
+    assert node.shape == expected.shape
+    np.testing.assert_array_equal(node.read(), expected)
+    np.testing.assert_array_equal(node[-1], expected[-1])
+
+
 @pytest.mark.parametrize("template", ["%s_%06d.tif", "scan_{:06d}.tif"])
 def test_tiff_sequence_that_grows(template, tmp_path, resource, descriptor, datum, register, update):
     frames = indexed(6, 4, 5)

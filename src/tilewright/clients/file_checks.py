@@ -103,6 +103,7 @@ def _from_json(check: Mapping[str, Any]) -> _Array:
 
 
 def _look_from_here(context: Any, link: str) -> Iterator[_Array]:
+    """Yield the arrays of a run on a server that is not ours, which puts files after one another as they are."""
     for stream in stream_paths(context, link).values():
         parts = stream_parts(context, f"{link}/{stream}", {"include_data_sources": True})
         for path, item in parts.items():
@@ -117,7 +118,7 @@ def _look_from_here(context: Any, link: str) -> Iterator[_Array]:
                     Asset(each["data_uri"], each["parameter"], each["num"], each["is_directory"])
                     for each in theirs["assets"]
                 ]
-                verdict = examine(source, assets).bounded(MOST_PROBLEMS)
+                verdict = examine(source, assets, each_is_cut=False).bounded(MOST_PROBLEMS)
                 yield _Array(
                     (*stream.split("/"), *path.split("/")), theirs["id"], len(assets), source, verdict
                 )

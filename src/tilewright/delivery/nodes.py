@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
+from tilewright.delivery.backoff import Backoff
 from tilewright.delivery.remote import FateUnknownError, NotThereError
-from tilewright.delivery.steps import Append, Check, Close, Create, Update
+from tilewright.delivery.steps import Append, Check, Close, Create, LookAgain, Update
 from tilewright.delivery.storage import MOST_DIRECTORIES, ArrayFiles, directory_of
 from tilewright.documents import to_json
 from tilewright.errors import FinalError
@@ -35,6 +36,9 @@ MAX_REQUEST_BYTES = 8 << 20
 """Rows of one table go out in steps of about this size at most."""
 SETTLE_SECONDS = 1.0
 """A row count after an append of unknown fate is believed once it stays the same for this long."""
+FIRST_LOOK = 0.2
+LAST_LOOK = 5.0
+"""Seconds until files that are not there yet are looked for again, doubled each time from the first to the last."""
 
 
 class Mismatch(Exception):  # noqa: N818 - a signal between two of our own functions, not an error
@@ -240,31 +244,68 @@ def _rows_per_request(table: pa.Table) -> int:
 
 @dataclass(slots=True)
 class RemoteArray:
-    """One external data key: registered once, then told of what is new."""
+    """One external data key: registered once, then told of what is new.
+
+    While the run goes on, a server of ours shows only as many rows as it can read. It is asked to look again, now and then, until it
+    shows what is promised; when the run is over it is told to show that, whatever is there.
+    """
 
     path: Path
     source_id: int | None = None
     registered: DataSource | None = None
     assets: int = 0
     """Assets the server has been told of."""
+    shown: int | None = None
+    """Rows that the server shows; None if it shows all that it has been told of."""
     failed: str | None = None
     """Why the server refused it for good."""
     files: ArrayFiles | None = None
     """Where its files are; None if it is no array."""
     _directories: dict[str, None] = field(default_factory=dict)
     """Those of its files, gathered as these come: at the end of a run, the work does not grow with their number."""
+    _pause: Backoff = field(default_factory=lambda: Backoff(FIRST_LOOK, LAST_LOOK))
 
-    def bring_up(self, bundle: Bundle, array: ExternalArray, access_tags: list[str] | None) -> None:
-        """Register the array, or send what has changed; safe to repeat."""
+    def bring_up(
+        self, bundle: Bundle, array: ExternalArray, access_tags: list[str] | None, *, closing: bool = False
+    ) -> None:
+        """Register the array, or send what has changed; safe to repeat.
+
+        Parameters
+        ----------
+        bundle
+            Takes the steps.
+        array
+            As it is by now.
+        access_tags
+            Of the run.
+        closing
+            Whether the run is over.
+        """
         source, assets = array.data_source(), array.assets
-        count = len(assets)
-        if self.failed is not None or (source == self.registered and count == self.assets):
+        is_told = source == self.registered and len(assets) == self.assets
+        if self.failed is not None or (is_told and not self._lacks_rows()):
             return
-
-        def told() -> None:
-            self.registered, self.assets = source, count
-
+        if is_told and not closing:
+            self._look(bundle)
+            return
         self._note_files(source, assets[self.assets :])
+        body = _source_body(source, assets[self.assets :])
+        if self.source_id is None:
+            self._create(bundle, array, body, access_tags, growing=not closing)
+        else:
+            step = Update(self.path, body | {"id": self.source_id}, growing=not closing)
+            bundle.add(step, self._told(source, len(assets)), self._refused)
+
+    def _create(
+        self,
+        bundle: Bundle,
+        array: ExternalArray,
+        body: dict[str, Any],
+        access_tags: list[str] | None,
+        *,
+        growing: bool,
+    ) -> None:
+        source, assets = array.data_source(), array.assets
 
         def created(node: Node) -> None:
             if node.data_source is None or node.data_source["mimetype"] != source.mimetype:
@@ -274,15 +315,40 @@ class RemoteArray:
                 raise Mismatch(self.path, f"its files are elsewhere: one is {other}")
             self.source_id = int(node.data_source["id"])
             if node.created:
-                told()
+                self._told(source, len(assets))(node.data_source.get("rows"))
 
-        body = _source_body(source, assets[self.assets :])
-        if self.source_id is None:
-            metadata = to_json(array.metadata)[0]
-            step = Create(self.path, source.structure_family, metadata, [], body, access_tags)
-            bundle.add(step, created, self._refused)
-        else:
-            bundle.add(Update(self.path, body | {"id": self.source_id}), lambda _: told(), self._refused)
+        metadata = to_json(array.metadata)[0]
+        step = Create(self.path, source.structure_family, metadata, [], body, access_tags, growing=growing)
+        bundle.add(step, created, self._refused)
+
+    def _told(self, source: DataSource, assets: int) -> Callable[[int | None], None]:
+        """Return what takes note that the server has been told of this, and shows so many rows."""
+
+        def told(rows: int | None) -> None:
+            self.registered, self.assets, self.shown = source, assets, rows
+            self._pause.reset()
+
+        return told
+
+    def _look(self, bundle: Bundle) -> None:
+        """Have the server look again for the rows it does not show, if it is time."""
+        if self._pause.waiting:
+            return
+        assert self.source_id is not None, "an array of which the server shows less is known"
+
+        def looked(rows: int | None) -> None:
+            if rows is None or rows == self.shown:
+                self._pause.fail()
+            else:
+                self._pause.reset()
+                self.shown = rows
+
+        bundle.add(LookAgain(self.path, self.source_id), looked, self._refused)
+
+    def _lacks_rows(self) -> bool:
+        if self.shown is None or self.registered is None or self.registered.structure_family != "array":
+            return False
+        return self.shown < int(self.registered.structure["shape"][0])
 
     def _note_files(self, source: DataSource, new: list[Asset]) -> None:
         for directory in filter(None, (directory_of(asset.data_uri) for asset in new)):

@@ -291,7 +291,7 @@ class RunDelivery:
         done = False
         while not (done or self._contradicted):
             bundle = Bundle(self._remote, self._journal.begin)
-            orders = self._put_together(bundle)
+            orders = self._put_together(bundle, closing=closing)
             if closing:
                 self._close(bundle, orders, interrupted=interrupted)
             # If not, a node was there already, or an array was refused: the rest depends on it.
@@ -301,7 +301,7 @@ class RunDelivery:
             self._streams[key].order = order
             self._plan.streams[key].sent()
 
-    def _put_together(self, bundle: Bundle) -> dict[str, int]:
+    def _put_together(self, bundle: Bundle, *, closing: bool) -> dict[str, int]:
         """Add what the server lacks to a bundle; return the checksum of each stream's rows then, if it has a table."""
         if not self._is_there:
             self._create_run(bundle)
@@ -322,7 +322,7 @@ class RunDelivery:
             stream = self._streams[plan.key]
             for node, array in plan.arrays.items():
                 remote = stream.arrays.setdefault(node, RemoteArray((*stream.path, node)))
-                remote.bring_up(bundle, array, self._plan.access_tags)
+                remote.bring_up(bundle, array, self._plan.access_tags, closing=closing)
             if len(plan.config_updates) > stream.config_updates:
                 self._update_config(bundle, stream, plan.config_updates)
         return orders

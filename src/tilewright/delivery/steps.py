@@ -98,6 +98,8 @@ class Create(_Body):
     specs: list[dict[str, str]]
     data_source: dict[str, Any] | None = None
     access_tags: list[str] | None = None
+    growing: bool = False
+    """As in `Update`."""
 
     def alone(self, remote: Remote) -> Node:
         """Return the node."""
@@ -205,17 +207,47 @@ class Extend(_Plain):
         return encode_ragged(self.block.ragged(self.start), self.block.type)
 
 
+class _Publishing(_Body):
+    """A step that answers how many rows of an array the server shows; None if it does not say, or all that are promised."""
+
+    __slots__ = ()
+
+    def understand(self, answer: dict[str, Any], _remote: Remote) -> int | None:
+        """Return how many rows."""
+        rows: int | None = answer.get("rows")
+        return rows
+
+    def holds(self, _result: int | None) -> bool:
+        """Return True: what comes next does not depend on it."""
+        return True
+
+
 @dataclass(frozen=True, slots=True)
-class Update(_Plain):
+class Update(_Publishing):
     """Replace a data source's structure and parameters, and add the assets it names."""
 
     do: ClassVar[str] = "update"
     path: Path
     data_source: dict[str, Any]
+    growing: bool = False
+    """Whether its files may still be written: a server of ours shows of them what it can read at that moment."""
 
     def alone(self, remote: Remote) -> None:
         """Replace and add."""
         remote.put_data_source(self.path, self.data_source)
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain(_Publishing):
+    """Look again at the files of an array of which the server shows less than is promised."""
+
+    do: ClassVar[str] = "look_again"
+    path: Path
+    source: int
+    """The data source's id."""
+
+    def alone(self, _remote: Remote) -> None:
+        """Do nothing: this is for servers that take bundles, and those only show less."""
 
 
 @dataclass(frozen=True, slots=True)

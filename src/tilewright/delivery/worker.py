@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tilewright.delivery.announcer import Announcer
+from tilewright.delivery.backoff import Backoff
 from tilewright.delivery.remote import BusyError, FateUnknownError, KeyRefusedError, UnreachableError
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.errors import FinalError, InputError, SetupError, TransientError
@@ -50,29 +51,6 @@ LAST_RETRY = 10.0
 
 
 @dataclass(slots=True)
-class Backoff:
-    """How long to wait after one failure more."""
-
-    delay: float = 0.0
-    until: float = 0.0
-    """When to try again, on the monotonic clock."""
-
-    def fail(self, pause: float | None = None) -> None:
-        """Wait longer than the last time, and at least `pause` seconds."""
-        self.delay = min(LAST_RETRY, 2 * self.delay) or FIRST_RETRY
-        self.until = time.monotonic() + max(self.delay, pause or 0.0)
-
-    def reset(self) -> None:
-        """Try at once, and begin with the shortest wait after the next failure."""
-        self.delay = self.until = 0.0
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it is not yet time."""
-        return time.monotonic() < self.until
-
-
-@dataclass(slots=True)
 class _Run:
     """One journal the worker looks after."""
 
@@ -92,7 +70,7 @@ class _Run:
     """Who else delivers it."""
     trouble: str | None = None
     """The last failure of this run alone, until something succeeds again."""
-    retry: Backoff = field(default_factory=Backoff)
+    retry: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY, LAST_RETRY))
     level: bool = False
     """Whether the server had all of it after the last step."""
     level_at: float = field(default_factory=time.monotonic)
@@ -190,7 +168,7 @@ class Worker:
         self._away = False
         self._trouble: str | None = None
         """Why nothing at all can be delivered."""
-        self._retry = Backoff()
+        self._retry = Backoff(FIRST_RETRY, LAST_RETRY)
         self._look_at = 0.0
         self._state = State()
 

@@ -105,3 +105,9 @@ class Format:
     Called by `tilewright.formats.looking`. Whatever it raises is taken to say that the file is damaged. None: of the
     files it is only known whether they are there and can be opened.
     """
+    watched: bool = True
+    """Whether an array is published only as far as its files are there, while its detector writes them.
+
+    False where `measure` takes long, for it is called whenever rows have come; or where a file can be read only when it holds just
+    what is promised of it.
+    """

@@ -29,17 +29,21 @@ if TYPE_CHECKING:
 
     from tilewright.formats.base import DataSource, FileFacts, Json
 
-Kind = Literal["missing", "unreadable", "outside", "damaged", "dtype", "shape", "shorter", "longer", "chunks"]
-OUT_OF_REACH = frozenset({"unreadable", "outside"})
+Kind = Literal[
+    "missing", "unreadable", "locked", "outside", "damaged", "dtype", "shape", "shorter", "longer", "chunks"
+]
+OUT_OF_REACH = frozenset({"unreadable", "locked", "outside"})
 """Kinds that say nothing of what the file holds: the server has to be let at it, and no structure is wrong yet."""
+NOT_YET = frozenset({"missing", "locked", "damaged"})
+"""Kinds that may say no more than that the file is still to be written, or is being written."""
 
 CORRECTED = "Corrected after a look at the files: "
 """How the sentences in a run's notes begin that tell of corrected structures."""
 DECLARED = "declared"
-"""Property of a corrected data source: `structure` and `properties` as they were declared."""
+"""Property of a data source that is shorter, or otherwise, than declared: `structure` and `properties` as they were declared."""
 FILES = "files"
-"""Property of a corrected data source: how many of its files, from the first on, make up the array."""
-_ONE_FRAME_A_FILE = "multipart/related;"
+"""Property of such a data source: how many of its files, from the first on, make up the array."""
+ONE_FRAME_A_FILE = "multipart/related;"
 """How the mimetypes of sequences begin, all of whose files hold the same."""
 
 
@@ -86,7 +90,7 @@ class Verdict:
         return replace(self, findings=findings[:most], count=len(findings))
 
 
-def judge(source: DataSource, looked: Sequence[Looked]) -> Verdict:
+def judge(source: DataSource, looked: Sequence[Looked], *, each_is_cut: bool = True) -> Verdict:
     """Compare what files hold with what was declared of them.
 
     Parameters
@@ -95,12 +99,14 @@ def judge(source: DataSource, looked: Sequence[Looked]) -> Verdict:
         The registration as it is in the catalog, corrected or not.
     looked
         The files, in the order of the assets.
+    each_is_cut
+        Whether the server leaves out what a file has beyond its promised rows also where other files follow.
     """
     promised = declared(source)
     if source.structure_family != "array":
         failures = tuple(one.failure for one in looked if one.failure is not None)
         return Verdict(failures, None if failures else promised, "there is no structure" if failures else "")
-    promise = _Promise.of(promised, looked)
+    promise = _Promise.of(promised, looked, each_is_cut=each_is_cut)
     findings = tuple(promise.findings())
     if all(finding.harmless for finding in findings):
         return Verdict(findings, promised)
@@ -115,6 +121,20 @@ def declared(source: DataSource) -> DataSource:
     if was is None:
         return source
     return replace(source, structure=was["structure"], properties=was["properties"])
+
+
+def shortened(source: DataSource, rows: int, files: int, of: int) -> DataSource:
+    """Return a registration of the first rows only, which lie in the first `files` of its `of` files; it keeps what was declared."""
+    structure = source.structure
+    shape, chunks = (
+        [rows, *structure["shape"][1:]],
+        [_cut(structure["chunks"][0], rows), *structure["chunks"][1:]],
+    )
+    return replace(
+        source,
+        structure={**structure, "shape": shape, "chunks": chunks},
+        properties=_with_declared(source, files, of),
+    )
 
 
 def described(structure: Mapping[str, Json]) -> str:
@@ -139,12 +159,15 @@ class _Promise:
     shape: tuple[int, ...]
     values: tuple[int, ...] | None
     """How many values are promised of each file; None if only their sum is known."""
+    each_is_cut: bool
+    """As in `judge`."""
 
     @classmethod
-    def of(cls, source: DataSource, looked: Sequence[Looked]) -> _Promise:
+    def of(cls, source: DataSource, looked: Sequence[Looked], *, each_is_cut: bool) -> _Promise:
         shape = tuple(source.structure["shape"])
         values = _values_of_each(source, math.prod(shape), looked)
-        return cls(source, looked, dtype_of(source.structure["data_type"]), shape, values)
+        dtype = dtype_of(source.structure["data_type"])
+        return cls(source, looked, dtype, shape, values, each_is_cut)
 
     @property
     def row_values(self) -> int:
@@ -193,8 +216,9 @@ class _Promise:
         text = f"holds {self._amount(there, promised)}"
         if there < promised:
             return Finding(uri, "shorter", text)
-        is_told = RANGES in self.source.properties  # which of its rows are the array's
-        cut_off = is_told or (last and facts.shape[1:] == self.shape[1:] and not facts.whole)
+        # Tiled's own adapters cut at the end of the array; those for files of which it is known which rows count, in each.
+        in_each = self.each_is_cut and RANGES in self.source.properties
+        cut_off = in_each or (last and facts.shape[1:] == self.shape[1:] and not facts.whole)
         return Finding(uri, "longer", text, harmless=cut_off)
 
     def _amount(self, there: int, promised: int) -> str:
@@ -270,18 +294,8 @@ class _Promise:
                 "shape": list(shape),
                 "chunks": chunks,
             },
-            properties=self._properties(files),
+            properties=_with_declared(self.source, files, len(self.looked)),
         )
-
-    def _properties(self, files: int) -> dict[str, Json]:
-        was = {"structure": self.source.structure, "properties": self.source.properties}
-        properties = {**self.source.properties, DECLARED: was}
-        if files < len(self.looked):
-            properties[FILES] = files
-            if "chunks" in properties:  # of a sequence: one a file
-                first, *rest = properties["chunks"]
-                properties["chunks"] = [first[:files], *rest]
-        return properties
 
     @property
     def _row_shape(self) -> tuple[int, ...]:
@@ -335,10 +349,22 @@ def _values_of_each(source: DataSource, values: int, looked: Sequence[Looked]) -
     if not count or values % count:
         return None
     each = values // count
-    if count == 1 or source.mimetype.startswith(_ONE_FRAME_A_FILE):
+    if count == 1 or source.mimetype.startswith(ONE_FRAME_A_FILE):
         return (each,) * count
     alike = sum(1 for one in looked if one.facts is not None and _size(one.facts) == each)
     return (each,) * count if alike > count / 2 else None
+
+
+def _with_declared(source: DataSource, files: int, of: int) -> dict[str, Json]:
+    """Return the properties of a registration that is to be changed so that `files` of its `of` files make up the array."""
+    was = {"structure": source.structure, "properties": source.properties}
+    properties = {**source.properties, DECLARED: was}
+    if files < of:
+        properties[FILES] = files
+        if "chunks" in properties:  # of a sequence: one a file
+            first, *rest = properties["chunks"]
+            properties["chunks"] = [first[:files], *rest]
+    return properties
 
 
 def _size(facts: FileFacts | None) -> int:

@@ -155,4 +155,5 @@ FORMAT = Format(
     open=CSVFiles,
     adapters={MIMETYPE: f"{__name__}:{CSVAdapter.__name__}"},
     measure=measure,
+    watched=False,
 )

@@ -6,7 +6,6 @@ In come StreamResources of mimetype `application/x-hdf5` with the parameter `dat
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
@@ -86,14 +85,18 @@ class HDF5Adapter:
         ValueError
             If they hold values of another dtype or shape.
         """
-        from tilewright.formats.in_use import HDF5  # noqa: PLC0415 - on the server only
+        from tilewright.formats.in_use import HDF5, without_rows  # noqa: PLC0415 - on the server only
 
         def of_tiled(assets: Sequence[Any]) -> Any:
             return HDF5.from_catalog(data_source.model_copy(update={"assets": assets}), node, **parameters)
 
-        adapter, structure = of_tiled(data_source.assets), data_source.structure
         if data_source.structure_family != "array":
-            return adapter
+            return HDF5.from_catalog(data_source, node, **parameters)
+        if (empty := without_rows(data_source, node)) is not None:
+            return empty
+        # Dimensions of length 1 make no difference to `join`, and the only row of a file must not lose its own.
+        parameters = parameters | {"squeeze": False}
+        adapter, structure = of_tiled(data_source.assets), data_source.structure
         ranges = data_source.properties.get(RANGES, ())
         if not (ranges or _is_laid_out_otherwise(adapter, structure.shape)):
             return adapter
@@ -104,10 +107,9 @@ class HDF5Adapter:
 
 
 def _is_laid_out_otherwise(adapter: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether there is more or less than this in other dimensions, so that Tiled cannot tell what to make of it."""
+    """Return whether the rows have other dimensions, so that Tiled cannot tell where to cut them off."""
     array = adapter._array  # noqa: SLF001
-    is_other = array.shape[1:] != shape[1:] and has_rows_like(array.shape, shape)
-    return bool(is_other and array.size != math.prod(shape))
+    return bool(array.shape[1:] != shape[1:] and has_rows_like(array.shape, shape))
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:

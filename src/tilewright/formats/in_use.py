@@ -1,8 +1,8 @@
 """Tiled's adapters for files, held to those files that make up the array; Tiled names these by the mimetype.
 
 Of an array that `Run.verify(files=True, repair=True)` has corrected, the files after a gap are still registered, so that it
-is known what was declared. Tiled's own adapters open all files of an array, and so cannot read one of which a file is
-missing. Of any other array they are given all files, as ever.
+is known what was declared; and so are those that a detector has yet to write. Tiled's own adapters open all files of an
+array, and so cannot read one of which a file is missing. Of any other array they are given all files, as ever.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class _InUse:
     @classmethod
     def from_catalog(cls, data_source: Any, node: Any, /, **arguments: Any) -> Any:
         """Return the adapter of the files in use."""
+        if (empty := without_rows(data_source, node)) is not None:
+            return empty
         files = data_source.properties.get(FILES)
         if files is not None and DATA_URIS in arguments:  # of which those that a slice touches are named
             arguments[DATA_URIS] = arguments[DATA_URIS][:files]
@@ -79,3 +81,18 @@ class NPY(_SequenceInUse):
     """Sequences of NPY files."""
 
     of = "tiled.adapters.npy:NPYSequenceAdapter"
+
+
+def without_rows(data_source: Any, node: Any) -> Any:
+    """Return the adapter of an array in files of which nothing is promised yet, or published; None if something is.
+
+    There may be no file of it.
+    """
+    structure = data_source.structure
+    if data_source.structure_family != "array" or structure.shape[:1] != (0,):
+        return None
+    import numpy as np  # noqa: PLC0415 - on the server only
+    from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415
+
+    nothing = np.empty(structure.shape, structure.data_type.to_numpy_dtype())
+    return ArrayAdapter(nothing, structure, metadata=node.metadata_, specs=node.specs)

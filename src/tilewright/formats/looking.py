@@ -27,7 +27,11 @@ _LONGEST_REASON = 300
 
 
 def examine(
-    source: DataSource, assets: Iterable[Asset], refusal: Callable[[str], str] = lambda _: ""
+    source: DataSource,
+    assets: Iterable[Asset],
+    refusal: Callable[[str], str] = lambda _: "",
+    *,
+    each_is_cut: bool = True,
 ) -> Verdict:
     """Look at the files of a data source, and compare them with what was declared.
 
@@ -39,8 +43,11 @@ def examine(
         Its files, in order.
     refusal
         Says, of the address of a file, why it must not be opened; nothing if it may be.
+    each_is_cut
+        As in `checking.judge`.
     """
-    return judge(source, [_look(source, asset, refusal) for asset in assets if asset.parameter is not None])
+    looked = [look(source, asset, refusal) for asset in assets if asset.parameter is not None]
+    return judge(source, looked, each_is_cut=each_is_cut)
 
 
 class _Failed(Exception):  # noqa: N818 - a signal between our own functions
@@ -51,7 +58,8 @@ class _Failed(Exception):  # noqa: N818 - a signal between our own functions
         self.kind, self.text = kind, text
 
 
-def _look(source: DataSource, asset: Asset, refusal: Callable[[str], str]) -> Looked:
+def look(source: DataSource, asset: Asset, refusal: Callable[[str], str]) -> Looked:
+    """Look at one file of a data source; see `examine`."""
     uri = asset.data_uri
     try:
         path = _path(uri)
@@ -82,6 +90,8 @@ def _try_opening(path: Path, asset: Asset) -> None:
         raise _Failed("missing", "is missing") from error
     except OSError as error:
         raise _Failed("unreadable", f"cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # characters that no path has
+        raise _Failed("unreadable", f"is no address of a file: {error}") from error
 
 
 def _measure(path: Path, source: DataSource) -> FileFacts | None:
@@ -93,7 +103,8 @@ def _measure(path: Path, source: DataSource) -> FileFacts | None:
     except OSError as error:
         if error.errno is None:  # the library's own finding
             raise _Failed("damaged", f"cannot be understood: {_reason(error)}") from error
-        raise _Failed("unreadable", f"cannot be opened: {error.strerror or error}") from error
+        kind: Kind = "locked" if isinstance(error, BlockingIOError) else "unreadable"
+        raise _Failed(kind, f"cannot be opened: {error.strerror or error}") from error
     except ImportError as error:
         raise _Failed("unreadable", f"cannot be looked into without the package {error.name}") from error
     except Exception as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 RANGES = "ranges"
 """Property of a data source: triples of the number of a file, the first row of it and the one after the last."""
@@ -67,6 +67,29 @@ class Ranges:
     def told(self, rows_of_one: int = 1) -> list[list[int]]:
         """Return the ranges, each row of which makes so many along the first dimension of the array."""
         return [[file, start * rows_of_one, stop * rows_of_one] for file, start, stop in self._ranges]
+
+
+def rows_of_each(properties: Mapping[str, Any], files: int) -> list[int] | None:
+    """Return how many rows of each file make the array, if these are the first ones of files in their order.
+
+    Parameters
+    ----------
+    properties
+        Of a data source with `RANGES`.
+    files
+        How many files it has.
+
+    Examples
+    --------
+    >>> rows_of_each({"ranges": [[0, 0, 3], [2, 0, 2]]}, 3), rows_of_each({"ranges": [[0, 1, 3]]}, 1)
+    ([3, 0, 2], None)
+    """
+    ranges = properties[RANGES]
+    order = [file for file, _, _ in ranges]
+    if any(start for _, start, _ in ranges) or order != sorted(set(order)):
+        return None
+    rows = {file: stop for file, _, stop in ranges}
+    return [rows.get(number, 0) for number in range(files)]
 
 
 def join(files: Sequence[Any], ranges: Iterable[Sequence[int]], shape: tuple[int, ...]) -> Any:

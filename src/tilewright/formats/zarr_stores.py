@@ -75,9 +75,13 @@ class ZarrAdapter:
         from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415 - on the server only
         from tiled.adapters.zarr import ZarrAdapter as OfTiled  # noqa: PLC0415
 
+        from tilewright.formats.in_use import without_rows  # noqa: PLC0415
+
         uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
         if not uris:
             return OfTiled.from_catalog(data_source, node, **parameters)
+        if (empty := without_rows(data_source, node)) is not None:
+            return empty
         uris = uris[: data_source.properties.get(FILES)]  # all of them, unless the array has been corrected
         structure = data_source.structure
         array = join(_stores(uris), data_source.properties.get(RANGES, ()), structure.shape)

@@ -23,6 +23,7 @@ from tilewright.delivery.remote import BUNDLE_ROUTE, MSGPACK
 from tilewright.server.access import admit, settings_of
 from tilewright.server.nodes import Nodes
 from tilewright.server.readable import unreadable
+from tilewright.server.sources import rows_of
 from tilewright.tables.wire import ARROW_FILE, FIRST_ROW, checksum
 
 if TYPE_CHECKING:
@@ -103,7 +104,11 @@ class _Bundle:
                 found = await unreadable(self._root, step["directories"])
                 return [{"unreadable": found, "holds": not found}]
             case "update":
-                await self._nodes.update_source(path, DataSource.model_validate(step["data_source"]))
+                source = DataSource.model_validate(step["data_source"])
+                growing = step.get("growing", False)
+                return [{"rows": await self._nodes.update_source(path, source, growing=growing)}]
+            case "look_again":
+                return [{"rows": await self._nodes.look_again(path, step["source"])}]
             case "set":
                 await self._nodes.set_items(path, step["items"])
             case "close":
@@ -111,7 +116,8 @@ class _Bundle:
         return [{}]
 
     async def _create(self, group: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        made = await self._nodes.create([(tuple(step["path"]), _described(step)) for step in group])
+        wanted = [(tuple(step["path"]), _described(step)) for step in group]
+        made = await self._nodes.create(wanted, [step.get("growing", False) for step in group])
         return [_answer(node) for node in made]
 
     async def _append(self, path: Path, rows: bytes) -> None:
@@ -131,7 +137,9 @@ class _Bundle:
 def _answer(node: Node | None) -> dict[str, Any]:
     """Say what became of a node that was to be made."""
     source = None if node is None else node.source
-    about = None if source is None else {"id": source.id, "mimetype": source.mimetype}
+    about = (
+        None if source is None else {"id": source.id, "mimetype": source.mimetype, "rows": rows_of(source)}
+    )
     return {"created": node is not None, "holds": node is not None, "data_source": about}
 
 

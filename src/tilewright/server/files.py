@@ -25,7 +25,6 @@ from tiled.utils import path_from_uri
 
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS
 from tilewright.delivery.verify import MOST_PROBLEMS
-from tilewright.formats.base import Asset, DataSource
 from tilewright.formats.looking import examine
 from tilewright.server import sources
 from tilewright.server.access import admit_to_catalog
@@ -90,16 +89,8 @@ async def _external(container: CatalogContainerAdapter) -> list[tuple[list[str],
 async def _examined(path: list[str], node: CatalogNodeAdapter) -> dict[str, Any]:
     """Look at the files of one node; in a thread, for a disk or a network may be slow."""
     (theirs,) = await node.data_sources(include_assets=True)
-    structure = None if theirs.structure is None else sources.as_json(theirs)
-    source = DataSource(
-        structure_family=theirs.structure_family,
-        structure=structure,
-        mimetype=theirs.mimetype,
-        parameters=theirs.parameters,
-        properties=theirs.properties or {},
-    )
-    assets = [Asset(each.data_uri, each.parameter, each.num, each.is_directory) for each in theirs.assets]
-    verdict = await anyio.to_thread.run_sync(examine, source, assets, _refusal(node))
+    source, assets = sources.described(theirs), sources.assets_of(theirs)
+    verdict = await anyio.to_thread.run_sync(examine, source, assets, refusal(node))
     return {
         "path": path,
         "id": theirs.id,
@@ -109,13 +100,14 @@ async def _examined(path: list[str], node: CatalogNodeAdapter) -> dict[str, Any]
     }
 
 
-def _refusal(node: CatalogNodeAdapter) -> Callable[[str], str]:
+def refusal(node: CatalogNodeAdapter) -> Callable[[str], str]:
     """Return what says why a file must not be opened: what Tiled says before it opens one, and more strictly.
 
-    Tiled takes `..` for a name, and has nothing against what is no `file:` address; it follows links, as we do.
+    Tiled takes `..` for a name, and has nothing against what is no `file:` address; it follows links, as we do. Any node of
+    a catalog says the same.
     """
 
-    def refusal(uri: str) -> str:
+    def reason(uri: str) -> str:
         plain = os.path.normpath(path_from_uri(uri))
         try:
             node._ensure_uri_within_readable_storage(uri)  # noqa: SLF001
@@ -124,4 +116,4 @@ def _refusal(node: CatalogNodeAdapter) -> Callable[[str], str]:
             return _OUTSIDE
         return "" if Path(plain).is_absolute() else _OUTSIDE
 
-    return refusal
+    return reason

@@ -26,6 +26,7 @@ from tiled.structures.core import StructureFamily
 from tiled.utils import ensure_awaitable
 
 from tilewright.server import arrays, sources
+from tilewright.server import growing as published
 from tilewright.server.tables import TableAdapter
 
 if TYPE_CHECKING:
@@ -96,8 +97,17 @@ class Nodes:
                 self._found[path] = await self._find(db, path)
         return self._found[path]
 
-    async def create(self, wanted: Sequence[tuple[Path, PostMetadataRequest]]) -> list[Node | None]:
+    async def create(
+        self, wanted: Sequence[tuple[Path, PostMetadataRequest]], growing: Sequence[bool]
+    ) -> list[Node | None]:
         """Make nodes, each after the one it lies in, up to the first one that is there already or cannot be made.
+
+        Parameters
+        ----------
+        wanted
+            The nodes.
+        growing
+            Of each, whether only that is published of its files which can be read now.
 
         Returns
         -------
@@ -108,6 +118,11 @@ class Nodes:
         HTTPException
             If the first one cannot be made: what it is to lie in is not there, or nothing to read or hold its data.
         """
+        for (_path, request), grows in zip(wanted, growing, strict=True):
+            if grows:
+                request.data_sources = [
+                    await published.first(self._root, each) for each in request.data_sources
+                ]
         for _ in range(_TRIES):
             try:
                 made = await self._create(wanted)
@@ -120,8 +135,21 @@ class Nodes:
             return made
         raise HTTPException(_CONFLICT, f"{wanted[0][0]} is being made by somebody else")
 
-    async def update_source(self, path: Path, source: DataSource) -> None:
+    async def update_source(self, path: Path, source: DataSource, *, growing: bool = False) -> int | None:
         """Replace a data source's structure and parameters, and add the files it names to those it has.
+
+        Parameters
+        ----------
+        path
+            Of its node.
+        source
+            What is promised of it.
+        growing
+            Whether only that is published which can be read now.
+
+        Returns
+        -------
+        The rows that are published of an array.
 
         Raises
         ------
@@ -129,6 +157,34 @@ class Nodes:
             404 if there is no such node or data source.
         """
         node = await self.find(path)
+        async with published.lock_of(self._context, source.id):
+            shown = await published.later(self._root, source) if growing else source
+            if shown is not None:
+                return await self._replace(node, shown)
+            async with self._context.engine.begin() as db:
+                await sources.add_files(db, self._root.insert, source.id, source.assets)
+                return (await sources.extent(db, source)).rows
+
+    async def look_again(self, path: Path, source_id: int) -> int | None:
+        """Publish what can be read by now of the files of an array; return how many rows that are.
+
+        Raises
+        ------
+        HTTPException
+            404 if there is no such node or data source.
+        """
+        node = await self.find(path)
+        async with published.lock_of(self._context, source_id):
+            async with self._context.engine.connect() as db:
+                promise = await sources.promise(db, node.id, source_id)
+                if promise.structure_family != StructureFamily.array:
+                    return None
+                before = (await sources.extent(db, promise)).rows
+            shown = await published.again(self._root, promise, before)
+            return before if sources.rows_of(shown) == before else await self._replace(node, shown)
+
+    async def _replace(self, node: Node, source: DataSource) -> int | None:
+        """Replace a data source, and tell live subscribers."""
         async with self._context.engine.begin() as db:
             await sources.update(db, self._root.insert, node.id, source)
         if source.structure_family == StructureFamily.array:
@@ -137,6 +193,7 @@ class Nodes:
                 node.id,
                 {"type": "array-ref", "data_source": source.model_dump(), "patch": None, "shape": shape},
             )
+        return sources.rows_of(source)
 
     async def lengthen(self, path: Path, step: dict[str, Any]) -> None:
         """Take the step `write` or `extend` of an array; see `tilewright.server.arrays`."""

@@ -5,20 +5,24 @@ Tiled takes three queries for each file of a data source; here it is one stateme
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from starlette.exceptions import HTTPException
 from tiled.catalog import orm
 from tiled.catalog.adapter import _prepare_structure
 from tiled.catalog.utils import compute_structure_id
+from tiled.server import schemas
+
+from tilewright.formats.base import Asset, DataSource
+from tilewright.formats.checking import DECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
-    from tiled.server.schemas import Asset, DataSource
 
     Insert = Callable[[Any], Any]
     """The database's own INSERT, which passes over what is there already."""
@@ -30,22 +34,113 @@ _SOURCES: Any = orm.DataSource.__table__
 _STRUCTURES: Any = orm.Structure.__table__
 _ASSETS: Any = orm.Asset.__table__
 _LINKS: Any = orm.DataSourceAssetAssociation.__table__
+_PROMISED: Any = _SOURCES.c.properties[(DECLARED, "structure", "shape")]
 
 
-def as_json(source: DataSource) -> dict[str, Any]:
+def as_json(source: schemas.DataSource) -> dict[str, Any]:
     """Return a data source's structure as the catalog holds it."""
     structure: dict[str, Any] = _prepare_structure(source.structure_family, source.structure)
     return structure
 
 
-async def insert(db: AsyncConnection, into: Insert, node: int, source: DataSource) -> None:
+def described(source: schemas.DataSource) -> DataSource:
+    """Return a data source as our formats know it."""
+    return DataSource(
+        structure_family=source.structure_family,
+        structure=None if source.structure is None else as_json(source),
+        mimetype=source.mimetype,
+        parameters=source.parameters,
+        properties=source.properties or {},
+    )
+
+
+def assets_of(source: schemas.DataSource) -> list[Asset]:
+    """Return the files of a data source as our formats know them."""
+    return [Asset(each.data_uri, each.parameter, each.num, each.is_directory) for each in source.assets]
+
+
+def rows_of(source: schemas.DataSource) -> int | None:
+    """Return the rows of an array; None if it is something else."""
+    return int(as_json(source)["shape"][0]) if source.structure_family == "array" else None
+
+
+async def insert(db: AsyncConnection, into: Insert, node: int, source: schemas.DataSource) -> None:
     """Add a node's data source, which gets its `id`."""
     row = {"node_id": node, **await _row(db, into, source)}
     source.id = await insert_row(db, _SOURCES, row)
-    await _add_files(db, into, source.id, source.assets)
+    await add_files(db, into, source.id, source.assets)
 
 
-async def update(db: AsyncConnection, into: Insert, node: int, source: DataSource) -> None:
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many rows of an array are published in the catalog, and how many of it are promised there."""
+
+    rows: int = 0
+    promised: int = 0
+
+
+async def extent(db: AsyncConnection, source: schemas.DataSource) -> Extent:
+    """Return how much the catalog has of an array; nothing if its rows are of another kind there, or it has none."""
+    ours = as_json(source)
+    query = (
+        select(_STRUCTURES.c.structure["shape"], _STRUCTURES.c.structure["data_type"], _PROMISED)
+        .join(_STRUCTURES, _STRUCTURES.c.id == _SOURCES.c.structure_id)
+        .select_from(_SOURCES)
+        .where(_SOURCES.c.id == source.id)
+    )
+    found = (await db.execute(query)).first()
+    if found is None or found[0][1:] != list(ours["shape"][1:]) or found[1] != ours["data_type"]:
+        return Extent()
+    return Extent(found[0][0], found[0][0] if found[2] is None else found[2][0])
+
+
+async def promise(db: AsyncConnection, node: int, source_id: int) -> schemas.DataSource:
+    """Return a data source as it was declared, without its files.
+
+    Raises
+    ------
+    HTTPException
+        404 if the node has no such data source.
+    """
+    query = (
+        select(_SOURCES, _STRUCTURES.c.structure)
+        .outerjoin(_STRUCTURES, _STRUCTURES.c.id == _SOURCES.c.structure_id)
+        .where(_SOURCES.c.id == source_id, _SOURCES.c.node_id == node)
+    )
+    found = (await db.execute(query)).first()
+    if found is None:
+        raise _no_such(source_id)
+    was = (found.properties or {}).get(DECLARED)
+    return schemas.DataSource(
+        id=found.id,
+        structure_family=found.structure_family,
+        structure=found.structure if was is None else was["structure"],
+        mimetype=found.mimetype,
+        parameters=found.parameters or {},
+        properties=(found.properties or {}) if was is None else was["properties"],
+        management=found.management,
+    )
+
+
+async def count_files(db: AsyncConnection, source_id: int) -> int:
+    """Return how many files a data source has that are numbered."""
+    query = select(func.max(_LINKS.c.num)).where(_LINKS.c.data_source_id == source_id)
+    last = (await db.execute(query)).scalar_one()
+    return 0 if last is None else last + 1
+
+
+async def files_from(db: AsyncConnection, source_id: int, number: int) -> list[Asset]:
+    """Return the files of a data source from one of them on."""
+    query = (
+        select(_ASSETS.c.data_uri, _LINKS.c.parameter, _LINKS.c.num, _ASSETS.c.is_directory)
+        .join(_LINKS, _LINKS.c.asset_id == _ASSETS.c.id)
+        .where(_LINKS.c.data_source_id == source_id, _LINKS.c.num >= number)
+        .order_by(_LINKS.c.num)
+    )
+    return [Asset(*found) for found in (await db.execute(query)).all()]
+
+
+async def update(db: AsyncConnection, into: Insert, node: int, source: schemas.DataSource) -> None:
     """Replace a data source's structure and parameters, and add the files it names.
 
     Raises
@@ -56,11 +151,15 @@ async def update(db: AsyncConnection, into: Insert, node: int, source: DataSourc
     where = (_SOURCES.c.id == source.id) & (_SOURCES.c.node_id == node)
     changed = await db.execute(_SOURCES.update().where(where).values(**await _row(db, into, source)))
     if changed.rowcount == 0:
-        raise HTTPException(_NOT_FOUND, f"No data_source {source.id} on this node.")
-    await _add_files(db, into, source.id, source.assets)
+        raise _no_such(source.id)
+    await add_files(db, into, source.id, source.assets)
 
 
-async def set_structure(db: AsyncConnection, into: Insert, source: DataSource) -> None:
+def _no_such(source_id: int | None) -> HTTPException:
+    return HTTPException(_NOT_FOUND, f"No data_source {source_id} on this node.")
+
+
+async def set_structure(db: AsyncConnection, into: Insert, source: schemas.DataSource) -> None:
     """Replace a data source's structure alone."""
     changed = {"structure_id": await _structure_id(db, into, source)}
     await db.execute(_SOURCES.update().where(_SOURCES.c.id == source.id).values(**changed))
@@ -76,7 +175,7 @@ def _inserting(table: Any) -> Any:
     return table.insert().returning(table.c.id)
 
 
-async def _row(db: AsyncConnection, into: Insert, source: DataSource) -> dict[str, Any]:
+async def _row(db: AsyncConnection, into: Insert, source: schemas.DataSource) -> dict[str, Any]:
     return {
         "structure_family": source.structure_family,
         "mimetype": source.mimetype,
@@ -87,7 +186,7 @@ async def _row(db: AsyncConnection, into: Insert, source: DataSource) -> dict[st
     }
 
 
-async def _structure_id(db: AsyncConnection, into: Insert, source: DataSource) -> str | None:
+async def _structure_id(db: AsyncConnection, into: Insert, source: schemas.DataSource) -> str | None:
     """Return the id of a data source's structure, which is in the catalog then."""
     if source.structure is None:
         return None
@@ -98,7 +197,9 @@ async def _structure_id(db: AsyncConnection, into: Insert, source: DataSource) -
     return structure_id
 
 
-async def _add_files(db: AsyncConnection, into: Insert, source_id: int, files: Sequence[Asset]) -> None:
+async def add_files(
+    db: AsyncConnection, into: Insert, source_id: int, files: Sequence[schemas.Asset]
+) -> None:
     """Add files to a data source; one that the catalog knows keeps its row, and gets its size if that has changed."""
     if not files:
         return
