@@ -17,11 +17,37 @@ def test_ci_runs_what_the_readme_says():
 
 
 def test_the_readmes_examples_run(tmp_path):
-    """One after the other, as a newcomer would, with a scan after the first and the server closed before the last."""
-    write, read, without = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """One after the other, as a newcomer would, with runs in between and the server closed before the last."""
+    write, read, arrays, without = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
     scan = "from bluesky.plans import scan\nfrom ophyd.sim import det, motor\n(uid,) = RE(scan([det], motor, -5, 5, 10))"
+    images = """
+import itertools, pathlib
+import numpy as np
+from bluesky.plans import count
+from ophyd.sim import SynSignalWithRegistry
+
+run_table, scanned = run.table(), run
+pathlib.Path("frames").mkdir()
+shots = itertools.count()
+image = SynSignalWithRegistry(lambda: np.full((20, 30), next(shots)), name="image", save_path=str(pathlib.Path("frames").resolve()))
+RE(count([image], 6))
+run = runs[-1]
+"""
+    seen = """
+(note,) = run.notes  # the device does not say that its frames are whole numbers
+assert "primary/image was declared as float64" in note and "it is int64" in note
+assert run.verify(files=True).equal
+image = run["primary"]["image"]  # anew
+assert (image.shape, image.dtype) == ((6, 20, 30), "int64") and (image[3] == image[0] + 3).all()
+assert (run.read()["image"].mean("time").compute() == image.read().mean(axis=0)).all() and mean.shape == (20, 30)
+run = scanned
+runs.close()
+server.close()
+"""
     check = "assert len(rows) == 10 and run.uid == uid and rows.det.tolist() == run_table.det.tolist()"
-    pieces = [write, scan, read, "run_table = run.table()\nruns.close()\nserver.close()", without, check]
+    pieces = [write, scan, read, images, arrays, seen, without, check]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}  # ophyd's devices make a folder there
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(pieces)],

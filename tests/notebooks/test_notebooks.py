@@ -20,7 +20,8 @@ import nbformat
 from nbclient import NotebookClient
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+# One stream a cell, however often the kernel has emptied its buffer while the cell was printing.
+NotebookClient(notebook, timeout=120, kernel_name="python3", coalesce_streams=True).execute()
 nbformat.write(notebook, sys.argv[2])
 """
 

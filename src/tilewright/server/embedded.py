@@ -156,7 +156,8 @@ def serve(
     port
         0 takes any that is free.
     readable_storage
-        One or several directories with files that may be read besides those in `directory`.
+        One or several directories with files of others, such as detectors, that may be read besides those that the server
+        writes itself; one in `directory` has to be named as well.
     announce
         Print one line with the address and the key.
 
