@@ -1,6 +1,7 @@
 """Steps that are taken together come to the same as Tiled's own requests, and none more than once."""
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 
 import httpx
 import ormsgpack
@@ -200,6 +201,30 @@ def test_a_gap_before_the_rows(remote):
     with suppress(FateUnknownError):  # Tiled's route ends the connection
         remote.get(("run",))
     assert remote.get(("run",)).metadata == {"start": 1}
+
+
+def test_structures_that_were_replaced_are_not_kept(catalog, server):
+    """But those of others are, and so are those that somebody else has too."""
+
+    def structures():
+        with closing(sqlite3.connect(server.directory / "catalog.db")) as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM structures").fetchone()
+        return count
+
+    remote, before = target(catalog).connect(), structures()
+    bundle = Bundle(remote)
+    bundle.add(Create(("run",), "container", {}, []))
+    for key in ("one", "two"):
+        bundle.add(Create(("run", key), "array", {}, [], images(0, 71)))
+    bundle.send()
+    source = remote.get(("run", "one")).data_source["id"]
+    for count in range(72, 92):
+        bundle = Bundle(remote)
+        bundle.add(Update(("run", "one"), images(count - 1, 1) | {"id": source}))
+        bundle.send()
+    assert structures() - before == 2
+    assert remote.get(("run", "two")).structure["shape"] == [71, 2, 2]
+    assert remote.get(("run", "one")).structure["shape"] == [91, 2, 2]
 
 
 def test_nowhere(remote):

@@ -149,9 +149,11 @@ async def update(db: AsyncConnection, into: Insert, node: int, source: schemas.D
         404 if the node has no such data source.
     """
     where = (_SOURCES.c.id == source.id) & (_SOURCES.c.node_id == node)
-    changed = await db.execute(_SOURCES.update().where(where).values(**await _row(db, into, source)))
-    if changed.rowcount == 0:
+    before = (await db.execute(select(_SOURCES.c.structure_id).where(where))).first()
+    if before is None:
         raise _no_such(source.id)
+    await db.execute(_SOURCES.update().where(where).values(**await _row(db, into, source)))
+    await _drop_unused(db, before.structure_id)
     await add_files(db, into, source.id, source.assets)
 
 
@@ -161,8 +163,22 @@ def _no_such(source_id: int | None) -> HTTPException:
 
 async def set_structure(db: AsyncConnection, into: Insert, source: schemas.DataSource) -> None:
     """Replace a data source's structure alone."""
+    where = _SOURCES.c.id == source.id
+    before = (await db.execute(select(_SOURCES.c.structure_id).where(where))).scalar_one()
     changed = {"structure_id": await _structure_id(db, into, source)}
-    await db.execute(_SOURCES.update().where(_SOURCES.c.id == source.id).values(**changed))
+    await db.execute(_SOURCES.update().where(where).values(**changed))
+    await _drop_unused(db, before)
+
+
+async def _drop_unused(db: AsyncConnection, structure_id: str | None) -> None:
+    """Remove a structure that no data source has any more.
+
+    Tiled keeps them all: of an array that grows for hours, with a list of its chunks in each, that would be gigabytes. Only in
+    SQLite, where nobody else writes between the look and the deed, and where `catalog.index` has an index for the look.
+    """
+    if db.dialect.name == "sqlite":
+        used = select(_SOURCES.c.id).where(_SOURCES.c.structure_id == structure_id).exists()
+        await db.execute(_STRUCTURES.delete().where(_STRUCTURES.c.id == structure_id, ~used))
 
 
 async def insert_row(db: AsyncConnection, table: Any, row: dict[str, Any]) -> int:
