@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -59,7 +60,9 @@ def place(storage: Any, source: DataSource, path: Sequence[str]) -> DataSource |
     import zarr  # noqa: PLC0415 - slow, and not needed for tables
 
     placed = source.model_copy(deep=True)
-    uri = "/".join((storage.uri.rstrip("/"), *map(quote_plus, path)))
+    # A name of its own: where a server was killed before it had the node, or a node was deleted, a folder may be left.
+    folder = f"{path[-1]}.{uuid4().hex[:8]}"
+    uri = "/".join((storage.uri.rstrip("/"), *map(quote_plus, (*path[:-1], folder))))
     chunks = tuple(sizes[0] for sizes in placed.structure.chunks)
     dtype = placed.structure.data_type.to_numpy_dtype()
     is_plain = dtype.kind in "biufc" and dtype.isnative
@@ -127,6 +130,8 @@ def _put(uri: str, rows: np.ndarray[Any, Any], first_row: int, count: int) -> in
     import zarr  # noqa: PLC0415
 
     array: Any = zarr.open_array(path_from_uri(uri), mode="r+")
+    # Else a chunk of zeros only is left out, and with it the minus before those in complex numbers and structures.
+    array = array.with_config({"write_empty_chunks": True})
     if array.shape[0] != count:
         array.resize((count, *array.shape[1:]))
     array[first_row : first_row + len(rows)] = rows

@@ -26,6 +26,9 @@ _RAGGED_BYTES = range(1, 9)
 """Sizes of numbers that a ragged array takes (`tiled.adapters.ragged` keeps them in a table)."""
 
 
+_MOST_BYTES = {"f": 8, "c": 16}
+
+
 @dataclass(frozen=True, slots=True)
 class ArrayType:
     """The dtype of a data key's values, and the shape of the value of one event."""
@@ -46,14 +49,18 @@ class ArrayType:
     def is_storable(self) -> bool:
         """Whether a server can hold an array of it.
 
-        A ragged one takes numbers only; none takes objects, or structures in which a field is an array.
+        A ragged one takes numbers only. Others take what Zarr and Tiled both have a name for, and structures of that: not
+        objects, numbers of more than 8 bytes, dates in steps of several units, or structures in which a field is a date, an
+        array or a structure.
         """
         if self.dtype is None:
             return True
         if self.is_ragged:
             return self.dtype.kind in _RAGGED_KINDS and self.dtype.itemsize in _RAGGED_BYTES
-        fields = (self.dtype[name] for name in self.dtype.names or ())
-        return self.dtype.kind != "O" and all(field.subdtype is None for field in fields)
+        if self.dtype.names is None:
+            return self.dtype.kind == "V" or _is_simple(self.dtype)
+        fields = (self.dtype[name] for name in self.dtype.names)
+        return all(_is_simple(field) and field.kind not in "mM" for field in fields)
 
     @property
     def fill(self) -> Any:
@@ -85,6 +92,15 @@ class ArrayType:
             return self.row_shape
         both = zip(self.row_shape, other.row_shape, strict=True)
         return tuple(one if one == another else None for one, another in both)
+
+
+def _is_simple(dtype: np.dtype[Any]) -> bool:
+    """Tell whether it is a dtype of numbers, texts, bytes or dates that can be stored."""
+    if dtype.kind in "mM":
+        unit, count = np.datetime_data(dtype)
+        return unit != "generic" and count == 1
+    most = _MOST_BYTES.get(dtype.kind, 0)
+    return dtype.kind in "biufcSU" and 0 < dtype.itemsize <= (most or dtype.itemsize)
 
 
 IN_TABLE = ArrayType(np.dtype(object), ())
