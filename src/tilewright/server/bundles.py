@@ -97,6 +97,8 @@ class _Bundle:
                 await self._append(path, step["rows"])
             case "check":
                 return [await self._check(path, step["column"], step["rows"], step["order"])]
+            case "measure":
+                return [{"holds": await self._nodes.length(path) == step["rows"]}]
             case "write" | "extend":
                 await self._nodes.lengthen(path, step)
             case "look":

@@ -144,6 +144,11 @@ class Nodes:
                 {"type": "array-ref", "data_source": source.model_dump(), "patch": None, "shape": shape},
             )
 
+    async def length(self, path: Path) -> int:
+        """Return how many rows an array has."""
+        (source,) = await self.adapter(await self.find(path)).data_sources(include_assets=True)
+        return int(source.structure.shape[0])
+
     async def lengthen(self, path: Path, step: dict[str, Any]) -> None:
         """Take the step `write` or `extend` of an array; see `tilewright.server.arrays`."""
         node = await self.find(path)

@@ -21,12 +21,9 @@ from tilewright.tables.exact import wider_dtype
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_RAGGED_KINDS = "biuf"
-_RAGGED_BYTES = range(1, 9)
-"""Sizes of numbers that a ragged array takes (`tiled.adapters.ragged` keeps them in a table)."""
-
-
 _MOST_BYTES = {"f": 8, "c": 16}
+_RAGGED_FLOATS = (4, 8)
+"""Bytes of the floats that a database has lists of: a ragged array lies in a table (`tiled.adapters.ragged`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,8 @@ class ArrayType:
         if self.dtype is None:
             return True
         if self.is_ragged:
-            return self.dtype.kind in _RAGGED_KINDS and self.dtype.itemsize in _RAGGED_BYTES
+            is_float = self.dtype.kind == "f" and self.dtype.itemsize in _RAGGED_FLOATS
+            return is_float or self.dtype.kind in "biu"
         if self.dtype.names is None:
             return self.dtype.kind == "V" or _is_simple(self.dtype)
         fields = (self.dtype[name] for name in self.dtype.names)
@@ -132,6 +130,18 @@ def declared_type(spec: Mapping[str, Any], most: int = MAX_ARRAY_SIZE) -> ArrayT
         return None
     kind = ArrayType(declared_dtype(spec), lengths)
     return kind if kind.is_storable else None
+
+
+def unseen_type(spec: Mapping[str, Any]) -> ArrayType:
+    """Return the type of a data key's array as far as the descriptor tells it, which need not be far.
+
+    Examples
+    --------
+    >>> unseen_type({"dtype": "array", "shape": [None, 2]})
+    ArrayType(dtype=None, row_shape=(None, 2), is_seen=False)
+    """
+    lengths = (length if isinstance(length, int) and length > 0 else None for length in shape(spec))
+    return ArrayType(declared_dtype(spec), tuple(lengths))
 
 
 def is_array(spec: Mapping[str, Any]) -> bool:

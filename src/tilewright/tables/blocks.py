@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tilewright.documents import quoted, shape
-from tilewright.tables.array_types import ArrayType, declared_dtype
+from tilewright.documents import quoted
+from tilewright.tables.array_types import ArrayType, unseen_type
 from tilewright.tables.exact import exact
 from tilewright.tables.values import infer, kind_of
 
@@ -169,7 +169,7 @@ def type_of(values: Sequence[Any], spec: Mapping[str, Any], most: int) -> ArrayT
     most
         How many elements stay in the table.
     """
-    unknown = ArrayType(declared_dtype(spec), shape(spec))
+    unknown = unseen_type(spec)
     rows = {place: row for place, value in enumerate(values) if (row := _row(value, unknown)) is not None}
     if not any(_size(row) > most for row in rows.values()):
         return None

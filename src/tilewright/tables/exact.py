@@ -80,6 +80,8 @@ def wider_dtype(one: np.dtype[Any], other: np.dtype[Any]) -> np.dtype[Any] | Non
 
 
 def _wider_values(one: np.dtype[Any], other: np.dtype[Any]) -> np.dtype[Any] | None:
+    if (native := one.newbyteorder("=")) == other.newbyteorder("="):
+        return native
     kinds = {one.kind, other.kind}
     if kinds <= set(_INTEGERS):
         return np.dtype(np.uint64 if kinds == {"u"} else np.int64)
