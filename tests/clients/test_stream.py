@@ -170,6 +170,12 @@ def test_a_stream_without_a_table(stream):
         client.table("y")
 
 
+def test_a_stream_without_rows_whose_arrays_would_lie_beside_the_table(stream):
+    keys = {f"wave{n}": {"source": "test", "dtype": "array", "shape": [100]} for n in range(3)}
+    frame = stream(data_keys={"x": {"source": "test", "dtype": "number", "shape": []}, **keys}).table()
+    assert list(frame) == ["seq_num", "time", "x"]
+
+
 def test_wide_streams_are_split_over_tables(stream, write):
     parts = [write.rows(**{f"x{10 * part + i}": [0, 1, 2] for i in range(10)}) for part in range(12)]
     tables = [parts[0], *(part.drop_columns(["seq_num", "time"]) for part in parts[1:])]

@@ -251,3 +251,88 @@ def test_a_part_of_ragged_rows():
     part = Ragged((np.array([2, 0, 1]), np.array([1, 2, 3])), np.arange(6)).tail(1)
     assert [each.tolist() for each in part.lengths] == [[0, 1], [3]]
     assert part.flat.tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "storable"),
+    [
+        ("f2", True), ("c16", True), (">U3", True), ("V8", True), ("M8[D]", True),
+        ("g", np.dtype("g").itemsize == 8), ("G", np.dtype("G").itemsize == 16), ("M8", False), ("M8[25s]", False),
+        ("O", False), ("S0", False),
+        ([("a", "c8"), ("b", "<U3")], True), ([("a", "M8[s]")], False), ([("a", "V3")], False),
+        ([("a", "i4", (2,))], False), ([("a", [("b", "i4")])], False),
+    ],
+)  # fmt: skip
+def test_what_a_server_can_hold(dtype, storable):
+    assert seen(dtype, 20).is_storable == storable
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">U2", ">M8[s]", [("a", ">i4"), ("b", "<f8")]])
+def test_the_order_of_bytes_is_kept(dtype):
+    value = np.zeros(20, dtype)
+    kind = seen(dtype, 20)
+    block = gather([value, None, value], kind).block
+    assert block.dense(0, 3).dtype == kind.dtype
+    assert join([block, block]).dense(0, 6).dtype == kind.dtype
+    assert gather([value, value], kind).block.dense(0, 2).dtype == kind.dtype
+
+
+def test_ragged_numbers_have_the_order_of_bytes_of_the_processor():
+    values = [numbers(20, dtype=">i2"), numbers(17, dtype=">i2")]
+    kind = type_of(values, {}, 16)
+    assert kind == seen("i2", None)
+    assert [row.tolist() for row in rows(gather(values, kind).block)] == [value.tolist() for value in values]
+
+
+def test_what_lies_between_the_fields_of_a_structure_is_left_out():
+    value = np.array([(n, n + 0.5) for n in range(20)], np.dtype([("a", "i1"), ("b", "f8")], align=True))
+    kind = seen([("a", "i1"), ("b", "f8")], 20)
+    assert type_of([value], {}, 16) == kind
+    for values in ([value, value], [value, None], np.stack([value, value])):
+        assert gather(values, kind).block.dense(0, 2)[0].tolist() == value.tolist()
+
+
+@pytest.mark.parametrize("empty", [[], np.empty(0)])
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (list(range(20)), "i8"),
+        ([True] * 20, "?"),
+        ([[1.5, 2.5]] * 20, "f8"),
+        (numbers(2, 3, 4, dtype="i2"), "i2"),
+    ],
+)
+def test_an_empty_value_tells_no_more_than_that_a_length_varies(value, dtype, empty):
+    """Neither the dtype nor the number of dimensions, whether it comes first or last."""
+    inner = np.shape(value)[1:]
+    for values in ([empty, value], [value, empty]):
+        kind = type_of(values, {}, 16)
+        assert kind == seen(dtype, None, *inner)
+        gathered = gather(values, kind)
+        assert not gathered.rejected
+        assert sorted(map(len, rows(gathered.block))) == [0, len(value)]
+    texts = gather([["a"] * 20, empty], seen("<U1", 20))
+    assert not texts.needed.is_storable  # these stay in the table
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        ([1j, float("nan")], "c16"),
+        ([np.array([1j, 2j], "c8"), np.array([3j, 4j], "c8")], "c8"),
+        ([np.float32(1), 2.0], "f8"),
+        ([2**63 + 1, 1], "u8"),
+        ([np.array([b"a", b"b"])], "S1"),
+    ],
+)
+def test_lists_that_arrow_makes_nothing_of(value, dtype):
+    found = type_of([value], {}, 0)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(rows(gather([value], found).block)[0], np.array(value))
+
+
+def test_a_nan_in_a_structure():
+    kind = seen([("a", "f8"), ("n", "i4")], 2)
+    value = [[float("nan"), 1], [0.5, 2]]
+    assert str(gather([value], kind).block.dense(0, 1)[0].tolist()) == "[(nan, 1), (0.5, 2)]"
+    assert gather([["ab", "cd"]], seen([("p", "<U1"), ("q", "<U1")], 2)).rejected  # texts are no structures

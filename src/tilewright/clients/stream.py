@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
 
+    from tilewright.tables import Schema
+
 
 class Stream(CompositeClient):
     """A stream: the events of a run that share a descriptor.
@@ -232,8 +234,9 @@ class Stream(CompositeClient):
         """Turn the arguments of `table` into column names, each once."""
         data, stamps = layout.data, layout.timestamps
         if not layout.tables:
-            names = [name for name in self._empty_table(layout).column_names if name not in KEYS]
-            data, stamps = tuple(names[: len(names) // 2]), tuple(names[len(names) // 2 :])
+            declared = self._empty_schema(layout).columns
+            data = tuple(column.name for column in declared if column.source == "data")
+            stamps = tuple(column.name for column in declared if column.source == "timestamps")
         there = [*KEYS, *data, *stamps]
         if columns is None:
             names = [*KEYS, *data]
@@ -262,7 +265,7 @@ class Stream(CompositeClient):
         """
         names = list(dict.fromkeys(columns))
         if not layout.tables:
-            empty = self._empty_table(layout).select(names)
+            empty = self._empty_schema(layout).arrow.empty_table().select(names)
             return frames.to_frame(empty, {field.name: field.type for field in empty.schema})
         parts: list[pa.Table] = []
         types: dict[str, pa.DataType] = {}
@@ -280,12 +283,12 @@ class Stream(CompositeClient):
             return pd.DataFrame()
         return frames.to_frame(side_by_side(parts), types)
 
-    def _empty_table(self, layout: Layout) -> pa.Table:
-        """Return the table that a stream without rows would have: what the descriptor says, and no row."""
+    def _empty_schema(self, layout: Layout) -> Schema:
+        """Return the schema of the table that a stream without rows would have: what the descriptor says."""
         from tilewright.tables import Hints, schema_for, usable  # noqa: PLC0415  # heavy
 
         data_keys, _ = usable({key: spec for key, spec in self.data_keys.items() if key not in layout.arrays})
-        return schema_for(data_keys, Hints()).arrow.empty_table()
+        return schema_for(data_keys, Hints())
 
     def _lazy(self, item: dict[str, Any]) -> Any:
         """Return the array of a node: dask for arrays, in memory for ragged ones (event data, never files)."""

@@ -10,9 +10,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from tilewright.delivery.nodes import MAX_REQUEST_BYTES, Mismatch
 from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError
-from tilewright.delivery.steps import Create, Extend, Write
+from tilewright.delivery.steps import Create, Extend, Measure, Write
 from tilewright.errors import FinalError
 from tilewright.formats.layout import Layout, dtype_of
 from tilewright.tables import IN_TABLE, ArrayType, Hints, Ragged, SchemaTooNarrow
@@ -32,6 +34,8 @@ CHUNK_BYTES = 2 << 20
 """About the size of a chunk."""
 MOST_CHUNK_BYTES = 4 << 20
 """A larger row is several chunks."""
+MOST_FAILURES = 5
+"""How often a server may fail to make an array before it is taken for unable: a stock one has no other word for it."""
 
 
 @dataclass(slots=True)
@@ -46,6 +50,8 @@ class StoredArray:
     rows: int | None = 0
     is_there: bool = False
     """Whether the node is there, and can hold the rows."""
+    failures: int = 0
+    """How often the server failed when it was to make the node."""
     missing: dict[int, int] = field(default_factory=dict)
     """How many rows have no value, of those that were sent together: by the first of these."""
 
@@ -84,7 +90,7 @@ class StoredArray:
         }
 
         def failed(error: Exception) -> bool:
-            if isinstance(error, FinalError) and not isinstance(error, NotThereError):
+            if self._is_impossible(error):
                 hints = Hints(arrays={self.key: IN_TABLE})
                 learn(hints)
                 raise SchemaTooNarrow(hints) from error
@@ -112,6 +118,15 @@ class StoredArray:
             self._add(bundle, Write(self.path, block, start, stop, first_row + start), first_row + stop)
             start = stop
 
+    def check(self, bundle: Bundle, rows: int) -> None:
+        """Read back whether there are so many rows. Sending the bundle raises `Mismatch` if it is not so."""
+
+        def then(is_so: bool) -> None:  # noqa: FBT001 - what comes of the step
+            if not is_so:
+                raise Mismatch(self.path, f"it has not {rows} rows as the journal has")
+
+        bundle.add(Measure(self.path, rows), then)
+
     @property
     def note(self) -> str | None:
         """A sentence on the rows without a value, if there are some."""
@@ -133,6 +148,13 @@ class StoredArray:
 
         bundle.add(step, then, failed)
 
+    def _is_impossible(self, error: Exception) -> bool:
+        """Tell whether the server will not make the node, however often it is asked."""
+        if isinstance(error, FateUnknownError) and error.status == httpx.codes.INTERNAL_SERVER_ERROR:
+            self.failures += 1
+            return self.failures >= MOST_FAILURES
+        return isinstance(error, FinalError) and not isinstance(error, NotThereError)
+
     def _count(self, remote: Remote) -> None:
         node = remote.get(self.path)
         if node is None or node.structure is None:
@@ -140,7 +162,7 @@ class StoredArray:
         self.rows = int(node.structure["shape"][0])
 
     def _adopt(self, node: Node, learn: Callable[[Hints], None]) -> None:
-        there = _type_of(node)
+        there = None if _is_in_files(node) else type_of(node.structure)
         if there is None or self.type.merge(there) != there:
             raise Mismatch(self.path, f"it is {there}, and should be {self.type}")
         if there != self.type:  # it is wider, from an earlier pass over the same journal
@@ -213,9 +235,13 @@ def dims_of(schema: Schema, data_keys: Mapping[Any, Mapping[str, Any]]) -> dict[
     return found
 
 
-def _type_of(node: Node) -> ArrayType | None:
-    """Return the type of an array that is there; None if it is something else."""
-    described = (node.structure or {}).get("data_type")
-    if described is None or node.structure is None:
+def _is_in_files(node: Node) -> bool:
+    """Tell whether a node is an array of somebody else's files, which must not be written to."""
+    return node.data_source is None or node.data_source.get("management") == "external"
+
+
+def type_of(structure: dict[str, Any] | None) -> ArrayType | None:
+    """Return the type of an array of this structure; None if it is something else."""
+    if structure is None or "data_type" not in structure:
         return None
-    return ArrayType(dtype_of(described), tuple(node.structure["shape"][1:]), is_seen=True)
+    return ArrayType(dtype_of(structure["data_type"]), tuple(structure["shape"][1:]), is_seen=True)

@@ -77,10 +77,12 @@ class KeyRefusedError(TransientError):
 class FateUnknownError(TransientError):
     """The request may have been carried out: its effect must be read back before it is repeated."""
 
-    def __init__(self, message: str, pause: float | None = None) -> None:
+    def __init__(self, message: str, pause: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.pause = pause
         """As in `BusyError`."""
+        self.status = status
+        """What the server answered, of HTTP; None if it did not."""
 
 
 class ConflictError(FinalError):
@@ -326,6 +328,13 @@ class Remote:
         except (pa.ArrowInvalid, KeyError) as error:
             raise TransientError(f"{self._label(path)}: the answer is no such table: {error}") from error
 
+    def has_rows(self, path: Path, rows: int) -> bool:
+        """Say whether an array has so many rows."""
+        node = self.get(path)
+        if node is None or node.structure is None:
+            raise NotThereError(f"{self._label(path)} is gone")
+        return bool(node.structure["shape"][0] == rows)
+
     def read_rows(self, path: Path, start: int, stop: int) -> NDArray[Any]:
         """Return rows of an array, as far as they are there."""
         node = self.get(path)
@@ -467,7 +476,7 @@ def refusal(status: int, message: str, pause: float | None = None) -> FinalError
     if httpx.codes.is_redirect(status):
         return TransientError(message)
     if httpx.codes.is_server_error(status):
-        return FateUnknownError(message, pause)
+        return FateUnknownError(message, pause, status)
     return FinalError(message)
 
 

@@ -102,7 +102,7 @@ class RunDelivery:
         self._hints: dict[str, Hints] = {}
         self._repairs = 0
         self._vanishing: tuple[Path, float] | None = None
-        """A table that somebody may be deleting, and until when, on the monotonic clock."""
+        """A node that somebody may be deleting, and until when, on the monotonic clock."""
         self._problems = Notes()
         """What went wrong with single documents."""
         self._begin()
@@ -190,7 +190,7 @@ class RunDelivery:
         """Position in the journal at which the run was finished."""
 
     def _repair(self, mismatch: Mismatch) -> None:
-        """Remove a table, or an array, that cannot be made right by adding to it; the next steps make it anew.
+        """Remove what cannot be made right by adding to it; the next steps make it anew.
 
         But not if it has been delivered from another journal in the meantime.
         """
@@ -200,8 +200,19 @@ class RunDelivery:
         if self._contradicted:
             return
         logger.info("Run %s: a node is made anew from the journal: %s", self.uid, mismatch)
-        self._delete(mismatch.path)
+        self._delete(self._wrong(mismatch.path))
         self._begin()
+
+    def _wrong(self, path: Path) -> Path:
+        """Return what to remove: an array in files, or all of a stream.
+
+        For what does not fit one of the nodes that have its rows is in another; and one that another pass over the journal
+        has made, and this one has no use for, is found by nobody.
+        """
+        is_of_files = any(
+            path[-1] in each.arrays for each in self._streams.values() if each.path == path[:-1]
+        )
+        return path if is_of_files else path[:-1]
 
     def _delete(self, path: Path) -> None:
         try:
@@ -212,7 +223,7 @@ class RunDelivery:
         self._vanishing = None
 
     def _see_vanish(self) -> None:
-        """Go on when the table is gone that was to be deleted; delete it once more if that takes too long."""
+        """Go on when the node is gone that was to be deleted; delete it once more if that takes too long."""
         if self._vanishing is None:
             return
         path, deadline = self._vanishing
@@ -457,8 +468,12 @@ class RunDelivery:
         self._files.ask(bundle, path, [array.files for array in arrays if array.files and not array.failed])
         tables = {key: stream.table for key, stream in self._streams.items() if stream.table is not None}
         for key, table in tables.items():
+            rows = self._plan.streams[key].rows
             if not interrupted:
-                table.check(bundle, self._plan.streams[key].rows, orders[key])
+                table.check(bundle, rows, orders[key])
+            if not self._streams[key].ahead:
+                for array in self._streams[key].stored.values():
+                    array.check(bundle, rows)
         bundle.add(SetItems(path, self._closing_metadata(orders, interrupted=interrupted)))
         for key, stream in self._streams.items():
             if key in tables:

@@ -309,6 +309,27 @@ class Check(_Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Measure(_Body):
+    """Read back whether an array has so many rows; the steps after it need these."""
+
+    do: ClassVar[str] = "measure"
+    path: Path
+    rows: int
+
+    def alone(self, remote: Remote) -> bool:
+        """Return whether it has."""
+        return remote.has_rows(self.path, self.rows)
+
+    def understand(self, answer: dict[str, Any], _remote: Remote) -> bool:
+        """Return whether it has."""
+        return bool(answer["holds"])
+
+    def holds(self, result: bool) -> bool:  # noqa: FBT001 - what `alone` returns
+        """Only if it has."""
+        return result
+
+
+@dataclass(frozen=True, slots=True)
 class Look(_Body):
     """Ask which directories of a run's files cannot be read; if there are some, the steps after it depend on the answer."""
 

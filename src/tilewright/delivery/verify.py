@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tilewright.delivery.arrays import type_of
 from tilewright.delivery.remote import Node, NotThereError, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.delivery.storage import is_about_storage
@@ -234,18 +235,33 @@ class _Examined(Remote):
     def create(self, path: Path, family: str, **described: Any) -> Node:
         """Find the node; what has rows is said to be new, so that all of these are shown to the methods below."""
         node, source = self.get(path), described.get("data_source") or {}
-        if node is None and family in STORED and source.get("management") != "external":
-            self.note_wrong(path, f"{_shown(path)} is not in the catalog")
-            return Node({}, None, None, created=True)
+        if family in STORED and source.get("management") != "external":
+            return self._find_array(path, node, source["structure"])
         if node is None:
             raise _DiffersError(f"{_shown(path)} is not in the catalog")
         if source.get("management") != "external" and family != "container":
-            if family in STORED and not _is_alike(node.structure, source["structure"]):
-                self.note_wrong(path, f"{_shown(path)} is an array of another type")
             return Node(node.metadata, node.structure, node.data_source, created=True)
         if len(path) > 1 and family == "container":
             self._compare_metadata(path, node.metadata, described["metadata"])
         return node
+
+    def _find_array(self, path: Path, node: Node | None, structure: dict[str, Any]) -> Node:
+        """Find an array of the events. One that is wider than it had to be, or in the table, holds the rows as well.
+
+        So it may be after a delivery that the server had no place for arrays in, say; it does not change anything, but the
+        delivery learns of it as the one before did, and goes on from there.
+        """
+        if node is None:
+            if any(path[-1] in columns for _, columns in _parts(self, path[:-1])):
+                raise FinalError(f"{_shown(path)} is in the table")
+            self.note_wrong(path, f"{_shown(path)} is not in the catalog")
+            return Node({}, None, None, created=True)
+        there, ours = type_of(node.structure), type_of(structure)
+        if there not in (None, ours) and ours is not None and ours.merge(there) == there:
+            return node
+        if there != ours:
+            self.note_wrong(path, f"{_shown(path)} is an array of another type")
+        return Node(node.metadata, node.structure, node.data_source, created=True)
 
     def append_rows(self, path: Path, table: pa.Table, first_row: int) -> None:
         """Hold rows against those that are there."""
@@ -275,6 +291,13 @@ class _Examined(Remote):
         there = self.read_ragged(path, first_row, first_row + rows)
         self._compare_rows(path, decode_ragged(content), there, first_row)
 
+    def has_rows(self, path: Path, rows: int) -> bool:
+        """Note that an array has more rows than that; if it has fewer, that has been seen before."""
+        node = self.get(path)
+        if node is not None and node.structure is not None and node.structure["shape"][0] > rows:
+            self.note_wrong(path, f"{_shown(path)} has more rows than the journal, which has {rows}")
+        return True
+
     def _compare_rows(self, path: Path, ours: Sequence[Any], theirs: Sequence[Any], first_row: int) -> None:
         if len(theirs) < len(ours):
             self.note_wrong(path, f"{_shown(path)} lacks rows from row {first_row + len(theirs) + 1} on")
@@ -284,10 +307,9 @@ class _Examined(Remote):
                 return
 
     def delete(self, path: Path) -> None:
-        """Stop: a table, or an array, would have to be made anew."""
+        """Stop: an array in files, or all of a stream, would have to be made anew."""
         self.wrong.append(path)
-        node = self.get(path)
-        if node is not None and "arrow_schema" not in (node.structure or {}):
+        if len(path) > len(("run", "stream")):
             raise _DiffersError(f"{_shown(path)} has its files elsewhere than the journal says")
         raise _DiffersError(f"{_shown(path)} has rows that the journal does not have, or in another order")
 
@@ -349,12 +371,6 @@ def _compare(path: pathlib.Path, remote: _Examined, catalog: str) -> Comparison:
         except FinalError as error:
             remote.problems.append(str(error))
         remote.compare_arrays()
-        for array in delivery.stored:
-            node, rows = remote.get(array.path), delivery.rows[array.path[-2]]
-            if node is not None and node.structure is not None and node.structure["shape"][0] > rows:
-                remote.note_wrong(
-                    array.path, f"{_shown(array.path)} has more rows than the journal, which has {rows}"
-                )
         problems = [
             *remote.problems,
             *delivery.problems,
@@ -377,13 +393,6 @@ def _path_map(reader: JournalReader, remote: Remote) -> PathMap | None:
 def _to_the_end(delivery: RunDelivery) -> None:
     while delivery.step(ended=True) is Outcome.MORE:
         pass
-
-
-def _is_alike(there: dict[str, Any] | None, ours: dict[str, Any]) -> bool:
-    """Tell whether two structures of arrays are of one type, whatever their number of rows."""
-    if there is None:
-        return False
-    return bool(there["data_type"] == ours["data_type"] and there["shape"][1:] == ours["shape"][1:])
 
 
 def _first_difference(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> int | None:

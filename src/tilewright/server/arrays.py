@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from starlette.exceptions import HTTPException
 from tiled.mimetypes import RAGGED_SQL_MIMETYPE, ZARR_MIMETYPE
-from tiled.server.schemas import Asset, DataSource
+from tiled.server.schemas import Asset, DataSource, Management
 from tiled.storage import FileStorage
 from tiled.structures.core import StructureFamily
 from tiled.structures.table import TableStructure
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 2 << 20
 """Rows of a ragged array are put to those of its last chunk up to about this size."""
-_CONFLICT = 409
+_NOT_FOUND, _CONFLICT = 404, 409
 _CHUNK = "chunk_index"
 """Column that numbers the chunks of a ragged array, in Tiled's tables of them."""
 _writing: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
@@ -59,7 +60,9 @@ def place(storage: Any, source: DataSource, path: Sequence[str]) -> DataSource |
     import zarr  # noqa: PLC0415 - slow, and not needed for tables
 
     placed = source.model_copy(deep=True)
-    uri = "/".join((storage.uri.rstrip("/"), *map(quote_plus, path)))
+    # A name of its own: where a server was killed before it had the node, or a node was deleted, a folder may be left.
+    folder = f"{path[-1]}.{uuid4().hex[:8]}"
+    uri = "/".join((storage.uri.rstrip("/"), *map(quote_plus, (*path[:-1], folder))))
     chunks = tuple(sizes[0] for sizes in placed.structure.chunks)
     dtype = placed.structure.data_type.to_numpy_dtype()
     is_plain = dtype.kind in "biufc" and dtype.isnative
@@ -81,9 +84,9 @@ async def write(adapter: CatalogNodeAdapter, step: dict[str, Any]) -> DataSource
     Raises
     ------
     HTTPException
-        409 if the array is of another type, or rows are missing before these.
+        409 if the array is of another type, or rows are missing before these; 404 if somebody has removed its folder.
     """
-    (source,) = await adapter.data_sources(include_assets=True)
+    source = await _own_source(adapter)
     structure = source.structure
     dtype = structure.data_type.to_numpy_dtype()
     if data_type(dtype) != step["data_type"] or list(structure.shape[1:]) != step["shape"][1:]:
@@ -94,7 +97,12 @@ async def write(adapter: CatalogNodeAdapter, step: dict[str, Any]) -> DataSource
     _check_follows(structure.shape[0], first_row)
     rows = np.frombuffer(step["data"], dtype).reshape(step["shape"])
     count = max(structure.shape[0], first_row + len(rows))
-    chunk = await anyio.to_thread.run_sync(partial(_put, source.assets[0].data_uri, rows, first_row, count))
+    try:
+        chunk = await anyio.to_thread.run_sync(
+            partial(_put, source.assets[0].data_uri, rows, first_row, count)
+        )
+    except FileNotFoundError as error:
+        raise HTTPException(_NOT_FOUND, str(error)) from error
     chunks = (tuple(split(count, chunk)), *structure.chunks[1:])
     return source.model_copy(
         update={"structure": replace(structure, shape=(count, *structure.shape[1:]), chunks=chunks)}
@@ -106,7 +114,7 @@ async def extend(adapter: CatalogNodeAdapter, step: dict[str, Any]) -> DataSourc
 
     To be called with the lock held. Raises as `write` does.
     """
-    (source,) = await adapter.data_sources(include_assets=True)
+    source = await _own_source(adapter)
     there = source.structure.shape[0]
     _check_follows(there, step["first_row"])
     try:
@@ -128,6 +136,14 @@ def message_of(source: DataSource, step: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array-ref", "data_source": told.model_dump(), "patch": patch, "shape": shape}
 
 
+async def _own_source(adapter: CatalogNodeAdapter) -> DataSource:
+    """Return the data source of an array, unless that has somebody else's files."""
+    (source,) = await adapter.data_sources(include_assets=True)
+    if source.management == Management.external:
+        raise HTTPException(_CONFLICT, "its values lie in files that are not the server's own")
+    return source
+
+
 def _check_follows(there: int, first_row: int) -> None:
     if there < first_row:
         raise HTTPException(_CONFLICT, f"the array has {there} rows, and row {first_row} was to follow them")
@@ -138,6 +154,8 @@ def _put(uri: str, rows: np.ndarray[Any, Any], first_row: int, count: int) -> in
     import zarr  # noqa: PLC0415
 
     array: Any = zarr.open_array(path_from_uri(uri), mode="r+")
+    # Else a chunk of zeros only is left out, and with it the minus before those in complex numbers and structures.
+    array = array.with_config({"write_empty_chunks": True})
     if array.shape[0] != count:
         array.resize((count, *array.shape[1:]))
     array[first_row : first_row + len(rows)] = rows

@@ -96,24 +96,30 @@ class _Bundle:
                 return await self._create(group)
             case "append":
                 await self._append(path, step["rows"])
-            case "check":
-                return [await self._check(path, step["column"], step["rows"], step["order"])]
             case "write" | "extend":
                 await self._nodes.lengthen(path, step)
-            case "look":
-                found = await unreadable(self._root, step["directories"])
-                return [{"unreadable": found, "holds": not found}]
-            case "update":
-                source = DataSource.model_validate(step["data_source"])
-                growing = step.get("growing", False)
-                return [{"rows": await self._nodes.update_source(path, source, growing=growing)}]
-            case "look_again":
-                return [{"rows": await self._nodes.look_again(path, step["source"])}]
             case "set":
                 await self._nodes.set_items(path, step["items"])
             case "close":
                 await self._nodes.adapter(await self._nodes.find(path)).close_stream()
+            case _:
+                return [await self._answered(path, step)]
         return [{}]
+
+    async def _answered(self, path: Path, step: dict[str, Any]) -> dict[str, Any]:
+        """Take a step of which the delivery has to know what came of it."""
+        match step["do"]:
+            case "check":
+                return await self._check(path, step["column"], step["rows"], step["order"])
+            case "measure":
+                return {"holds": await self._nodes.length(path) == step["rows"]}
+            case "look":
+                found = await unreadable(self._root, step["directories"])
+                return {"unreadable": found, "holds": not found}
+            case "look_again":
+                return {"rows": await self._nodes.look_again(path, step["source"])}
+        source = DataSource.model_validate(step["data_source"])
+        return {"rows": await self._nodes.update_source(path, source, growing=step.get("growing", False))}
 
     async def _create(self, group: list[dict[str, Any]]) -> list[dict[str, Any]]:
         wanted = [(tuple(step["path"]), _described(step)) for step in group]

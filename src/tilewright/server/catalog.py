@@ -24,7 +24,7 @@ from tiled.alembic_utils import (
 )
 from tiled.catalog import from_uri
 from tiled.catalog.core import ALL_REVISIONS, REQUIRED_REVISION, initialize_database
-from tiled.mimetypes import TILED_SQL_TABLE_MIMETYPE
+from tiled.mimetypes import RAGGED_SQL_MIMETYPE, TILED_SQL_TABLE_MIMETYPE
 from tiled.server.connection_pool import is_memory_sqlite
 from tiled.storage import parse_storage, register_storage, unregister_storage
 from tiled.utils import ensure_specified_sql_driver, ensure_uri, path_from_uri
@@ -181,7 +181,11 @@ def _mount(context: Any, storages: Sequence[Any]) -> None:
 def _adapters() -> dict[str, Any]:
     from tilewright.formats import adapters_by_mimetype  # noqa: PLC0415 (loads no adapter, but all formats)
 
-    return {TILED_SQL_TABLE_MIMETYPE: "tilewright.server.tables:TableAdapter"} | adapters_by_mimetype()
+    ours = {
+        TILED_SQL_TABLE_MIMETYPE: "tilewright.server.tables:TableAdapter",
+        RAGGED_SQL_MIMETYPE: "tilewright.server.ragged:RaggedTableAdapter",
+    }
+    return ours | adapters_by_mimetype()
 
 
 def _streaming_cache(config: Mapping[str, Any] | None) -> dict[str, Any] | None:

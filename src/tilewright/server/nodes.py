@@ -83,6 +83,8 @@ class Nodes:
         self._root = root
         self._context = root.context
         self._found: dict[Path, Node] = {}
+        self._above: Path | None = None
+        """Path of `root` itself, once a place for data is named by it."""
 
     async def find(self, path: Path) -> Node:
         """Return a node.
@@ -123,6 +125,8 @@ class Nodes:
                 request.data_sources = [
                     await published.first(self._root, each) for each in request.data_sources
                 ]
+        if self._above is None and any(request.data_sources for _, request in wanted):
+            self._above = tuple(await self._root.path_segments())
         for _ in range(_TRIES):
             try:
                 made = await self._create(wanted)
@@ -194,6 +198,11 @@ class Nodes:
                 {"type": "array-ref", "data_source": source.model_dump(), "patch": None, "shape": shape},
             )
         return sources.rows_of(source)
+
+    async def length(self, path: Path) -> int:
+        """Return how many rows an array has."""
+        (source,) = await self.adapter(await self.find(path)).data_sources(include_assets=True)
+        return int(source.structure.shape[0])
 
     async def lengthen(self, path: Path, step: dict[str, Any]) -> None:
         """Take the step `write` or `extend` of an array; see `tilewright.server.arrays`."""
@@ -316,6 +325,7 @@ class Nodes:
 
     async def _with_storage(self, source: DataSource, path: Path) -> DataSource:
         """Return a data source with a place for its data."""
+        assert self._above is not None, "asked for before"
         is_table = source.mimetype == TILED_SQL_TABLE_MIMETYPE
         adapter = TableAdapter if is_table else STORAGE_ADAPTERS_BY_MIMETYPE.get(source.mimetype)
         if adapter is None:
@@ -323,9 +333,10 @@ class Nodes:
         kinds = tuple(adapter.supported_storage())
         for storage in self._context.writable_storage.values():
             if isinstance(storage, kinds):
-                ours = await anyio.to_thread.run_sync(arrays.place, storage, source, path)
+                whole = [*self._above, *path]
+                ours = await anyio.to_thread.run_sync(arrays.place, storage, source, whole)
                 placed: DataSource = ours or await ensure_awaitable(
-                    adapter.init_storage, storage, source, list(path)
+                    adapter.init_storage, storage, source, whole
                 )
                 return placed
         raise HTTPException(_NOT_ALLOWED, f"The server has no storage to write {source.mimetype!r} to.")

@@ -21,9 +21,9 @@ from tilewright.tables.exact import wider_dtype
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_RAGGED_KINDS = "biuf"
-_RAGGED_BYTES = range(1, 9)
-"""Sizes of numbers that a ragged array takes (`tiled.adapters.ragged` keeps them in a table)."""
+_MOST_BYTES = {"f": 8, "c": 16}
+_RAGGED_FLOATS = (4, 8)
+"""Bytes of the floats that a database has lists of: a ragged array lies in a table (`tiled.adapters.ragged`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,19 @@ class ArrayType:
     def is_storable(self) -> bool:
         """Whether a server can hold an array of it.
 
-        A ragged one takes numbers only; none takes objects, or structures in which a field is an array.
+        A ragged one takes numbers only. Others take what Zarr and Tiled both have a name for, and structures of that: not
+        objects, numbers of more than 8 bytes, dates in steps of several units, or structures in which a field is a date, an
+        array or a structure.
         """
         if self.dtype is None:
             return True
         if self.is_ragged:
-            return self.dtype.kind in _RAGGED_KINDS and self.dtype.itemsize in _RAGGED_BYTES
-        fields = (self.dtype[name] for name in self.dtype.names or ())
-        return self.dtype.kind != "O" and all(field.subdtype is None for field in fields)
+            is_float = self.dtype.kind == "f" and self.dtype.itemsize in _RAGGED_FLOATS
+            return is_float or self.dtype.kind in "biu"
+        if self.dtype.names is None:
+            return self.dtype.kind == "V" or _is_simple(self.dtype)
+        fields = (self.dtype[name] for name in self.dtype.names)
+        return all(_is_simple(field) and field.kind not in "mM" for field in fields)
 
     @property
     def fill(self) -> Any:
@@ -87,6 +92,15 @@ class ArrayType:
         return tuple(one if one == another else None for one, another in both)
 
 
+def _is_simple(dtype: np.dtype[Any]) -> bool:
+    """Tell whether it is a dtype of numbers, texts, bytes or dates that can be stored."""
+    if dtype.kind in "mM":
+        unit, count = np.datetime_data(dtype)
+        return unit != "generic" and count == 1
+    most = _MOST_BYTES.get(dtype.kind, 0)
+    return dtype.kind in "biufcSU" and 0 < dtype.itemsize <= (most or dtype.itemsize)
+
+
 IN_TABLE = ArrayType(np.dtype(object), ())
 """In place of the type of an array: the values stay in the table, since no array can hold them."""
 
@@ -116,6 +130,18 @@ def declared_type(spec: Mapping[str, Any], most: int = MAX_ARRAY_SIZE) -> ArrayT
         return None
     kind = ArrayType(declared_dtype(spec), lengths)
     return kind if kind.is_storable else None
+
+
+def unseen_type(spec: Mapping[str, Any]) -> ArrayType:
+    """Return the type of a data key's array as far as the descriptor tells it, which need not be far.
+
+    Examples
+    --------
+    >>> unseen_type({"dtype": "array", "shape": [None, 2]})
+    ArrayType(dtype=None, row_shape=(None, 2), is_seen=False)
+    """
+    lengths = (length if isinstance(length, int) and length > 0 else None for length in shape(spec))
+    return ArrayType(declared_dtype(spec), tuple(lengths))
 
 
 def is_array(spec: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tilewright.documents import ALL_IN_TABLE, is_true, quoted, to_json
 from tilewright.errors import InputError
-from tilewright.tables.array_types import IN_TABLE
+from tilewright.tables.array_types import IN_TABLE, unseen_type
 from tilewright.tables.blocks import Block, gather, join, type_of
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX
 from tilewright.tables.schema import Column, Hints, Schema, column_type
@@ -215,14 +215,18 @@ def _array_instead(
     schema: Schema,
     data_keys: Mapping[Any, Mapping[str, Any]],
 ) -> ArrayType | None:
-    """Return the type of array that a column's values need if they are too large for the table; None if they are not."""
+    """Return the type of array that a column's values need if they are too large for the table; None if they are not.
+
+    It is what the descriptor says: those from the first row on decide, so that it does not depend on which came together.
+    """
     is_list = column.source == "data" and pa.types.is_list(column.type) and column.key not in schema.kept
     if not is_list or schema.most == ALL_IN_TABLE:
         return None
     fits = converted.array is not None and not converted.rejected
     if fits and largest(converted.array) <= schema.most:
         return None
-    return type_of(values, data_keys.get(column.key, {}), schema.most)
+    spec = data_keys.get(column.key, {})
+    return None if type_of(values, spec, schema.most) is None else unseen_type(spec)
 
 
 def _unforeseen(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tilewright.documents import quoted, shape
-from tilewright.tables.array_types import ArrayType, declared_dtype
+from tilewright.documents import quoted
+from tilewright.tables.array_types import ArrayType, unseen_type
 from tilewright.tables.exact import exact
 from tilewright.tables.values import infer, kind_of
 
@@ -151,7 +152,8 @@ def join(blocks: Sequence[Block]) -> Block:
         for start, block in zip(starts, blocks, strict=False)
     ]
     whole = all(block.places is None for block in blocks)
-    values = np.concatenate([block.values for block in blocks])
+    dense = [block.values for block in blocks if isinstance(block.values, np.ndarray)]
+    values = np.concatenate(dense, dtype=dense[0].dtype)
     return Block(blocks[0].type, rows, values, None if whole else np.concatenate(places), missing)
 
 
@@ -167,7 +169,7 @@ def type_of(values: Sequence[Any], spec: Mapping[str, Any], most: int) -> ArrayT
     most
         How many elements stay in the table.
     """
-    unknown = ArrayType(declared_dtype(spec), shape(spec))
+    unknown = unseen_type(spec)
     rows = {place: row for place, value in enumerate(values) if (row := _row(value, unknown)) is not None}
     if not any(_size(row) > most for row in rows.values()):
         return None
@@ -178,14 +180,20 @@ def type_of(values: Sequence[Any], spec: Mapping[str, Any], most: int) -> ArrayT
 def _fit(rows: dict[int, _Row], kind: ArrayType) -> tuple[dict[int, _Row], ArrayType]:
     """Return the rows that fit, with the type's dtype, and the type that is needed for as many as there can be.
 
-    Rows decide of what shape they are; it is theirs that a type has whose values nobody has seen.
+    Rows decide of what shape they are; it is theirs that a type has whose values nobody has seen. One without values, such
+    as an empty list, tells nothing but that a length varies.
     """
     if not rows:
         return {}, kind
-    known = kind if kind.is_seen else replace(kind, row_shape=_shape(next(iter(rows.values()))), is_seen=True)
-    alike = {place: row for place, row in rows.items() if len(_shape(row)) == len(known.row_shape)}
+    first = next((row for row in rows.values() if _size(row)), None)
+    known = kind
+    if not kind.is_seen:
+        shape_seen = kind.row_shape if first is None else _shape(first)
+        known = replace(kind, row_shape=shape_seen or _shape(next(iter(rows.values()))), is_seen=True)
+    deep = {place: _deepened(row, known.row_shape) for place, row in rows.items()}
+    alike = {place: row for place, row in deep.items() if len(_shape(row)) == len(known.row_shape)}
     fitting: dict[int, _Row] = {}
-    for place, row in alike.items():
+    for place, row in sorted(alike.items(), key=lambda each: not _size(each[1])):
         cast = None if known.dtype is None else _cast(row, known.dtype)
         if cast is None:
             wider = known.merge(ArrayType(_flat(row).dtype, known.row_shape, is_seen=True))
@@ -195,17 +203,29 @@ def _fit(rows: dict[int, _Row], kind: ArrayType) -> tuple[dict[int, _Row], Array
             fitting[place] = cast
     for row in fitting.values():
         known = known.merge(replace(known, row_shape=_shape(row)))
-    return fitting, known
+    if (
+        known.is_ragged and known.dtype is not None
+    ):  # these have their numbers in the processor's order of bytes
+        known = replace(known, dtype=known.dtype.newbyteorder("="))
+    return dict(sorted(fitting.items())), known
+
+
+def _deepened(row: _Row, row_shape: tuple[int | None, ...]) -> _Row:
+    """Return a row without values with as many dimensions as the others have; any other as it is."""
+    if isinstance(row, Ragged) or row.size or row.ndim >= len(row_shape):
+        return row
+    return np.empty((*row.shape, *(length or 0 for length in row_shape[row.ndim :])), row.dtype)
 
 
 def _whole(values: Any) -> NDArray[Any] | None:
     """Return the values of all rows as one array, if they are of one shape and without further ado."""
     if isinstance(values, np.ndarray):
-        return None if values.dtype.hasobject else values
+        return None if values.dtype.hasobject else _packed(values)
     kinds = set(map(type, values))
     if kinds == {np.ndarray}:
+        dtype = values[0].dtype
         alike = len({(value.shape, value.dtype) for value in values}) == 1
-        return np.stack(values) if alike and not values[0].dtype.hasobject else None
+        return _packed(np.stack(values, dtype=dtype)) if alike and not dtype.hasobject else None
     levels = _levels(infer(list(values))) if kinds == {list} else None
     return None if levels is None else _dense(levels, len(values))
 
@@ -214,7 +234,7 @@ def _row(value: Any, kind: ArrayType) -> _Row | None:
     """Return a value as an array of one dimension or more; None if it is none."""
     if isinstance(value, np.ndarray):
         if not value.dtype.hasobject:
-            return value if value.ndim else None
+            return _packed(value) if value.ndim else None
         value = value.tolist()
     if not isinstance(value, (list, tuple)):
         return None
@@ -227,26 +247,40 @@ def _row(value: Any, kind: ArrayType) -> _Row | None:
     return levels if dense is None else dense[0]
 
 
+def _packed(array: NDArray[Any]) -> NDArray[Any]:
+    """Return structures without what lies between their fields, as a compiler leaves it: Tiled has no name for that."""
+    if array.dtype.names is None:
+        return array
+    dtype = np.dtype([(name, array.dtype[name]) for name in array.dtype.names])
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
 def _by_numpy(value: list[Any]) -> NDArray[Any] | None:
     """Return what Arrow makes no array of (integers past 63 bits, complex numbers, bytes), if all of it is kept."""
-    for dtype in (np.uint64, None):
-        try:
-            array = np.array(value, dtype)
-        except (ValueError, OverflowError, TypeError):
-            continue
-        if array.dtype.kind in "biufcSU" and array.ndim and array.tolist() == value:
-            return array
-    return None
+    try:
+        is_whole = all(isinstance(item, numbers.Integral) for item in np.array(value, object).flat)
+        # NumPy makes floats of integers past 63 bits beside others.
+        array = np.array(value, np.uint64 if is_whole else None)
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return array if array.dtype.kind in "biufcSU" and _is_same(array.tolist(), value) else None
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare nested lists value by value, a NaN being equal to a NaN."""
+    if isinstance(other, (list, tuple, np.ndarray)):
+        is_alike = isinstance(one, (list, tuple)) and len(one) == len(other)
+        return is_alike and all(map(_is_same, one, other))
+    return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
 
 
 def _structures(value: Sequence[Any], dtype: np.dtype[Any], dimensions: int) -> NDArray[Any] | None:
     """Return lists of structures, which may be lists themselves, as an array; None if they are none."""
     try:
-        items = _tuples(value, dimensions)
-        array = np.array(items, dtype)
+        array = np.array(_tuples(value, dimensions), dtype)
     except (ValueError, TypeError, OverflowError):
         return None
-    return array if array.ndim == dimensions and array.tolist() == items else None
+    return array if array.ndim == dimensions and _is_same(array.tolist(), value) else None
 
 
 def _tuples(value: Any, dimensions: int) -> Any:
@@ -306,7 +340,8 @@ def _cast(row: _Row, dtype: np.dtype[Any]) -> _Row | None:
 def _dense_block(rows: dict[int, _Row], kind: ArrayType, count: int) -> Block:
     places = None if len(rows) == count else np.fromiter(rows, np.int64)
     whole = tuple(length or 0 for length in kind.row_shape)
-    values = np.stack(list(rows.values())) if rows else np.empty((0, *whole), kind.dtype)  # type: ignore[arg-type]
+    # Without the dtype, NumPy turns numbers of the other byte order.
+    values = np.stack(list(rows.values()), dtype=kind.dtype) if rows else np.empty((0, *whole), kind.dtype)  # type: ignore[arg-type]
     return Block(kind, count, values, places, missing=count - len(rows))
 
 
