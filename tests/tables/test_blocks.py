@@ -267,6 +267,13 @@ def test_what_a_server_can_hold(dtype, storable):
     assert seen(dtype, 20).is_storable == storable
 
 
+def test_an_array_of_very_many_dimensions_is_set_aside():
+    value = np.zeros((1,) * 39 + (20,))
+    assert type_of([value], {}, 16) is None
+    assert type_of([value.tolist()], {}, 16) is None
+    assert type_of([(value + 1j).tolist()], {}, 16) is None
+
+
 @pytest.mark.parametrize("dtype", [">f8", ">U2", ">M8[s]", [("a", ">i4"), ("b", "<f8")]])
 def test_the_order_of_bytes_is_kept(dtype):
     value = np.zeros(20, dtype)

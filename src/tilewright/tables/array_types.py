@@ -17,6 +17,7 @@ import numpy as np
 from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, numpy_dtype, shape
 from tilewright.errors import InputError
 from tilewright.tables.exact import wider_dtype
+from tilewright.tables.values import MAX_DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,8 @@ class ArrayType:
         """
         if self.dtype is None:
             return True
+        if len(self.row_shape) >= MAX_DIMENSIONS:
+            return False
         if self.is_ragged:
             is_float = self.dtype.kind == "f" and self.dtype.itemsize in _RAGGED_FLOATS
             return is_float or self.dtype.kind in "biu"

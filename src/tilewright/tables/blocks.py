@@ -258,7 +258,7 @@ def _packed(array: NDArray[Any]) -> NDArray[Any]:
 def _by_numpy(value: list[Any]) -> NDArray[Any] | None:
     """Return what Arrow makes no array of (integers past 63 bits, complex numbers, bytes), if all of it is kept."""
     try:
-        is_whole = all(isinstance(item, numbers.Integral) for item in np.array(value, object).flat)
+        is_whole = all(isinstance(item, numbers.Integral) for item in np.array(value, object).ravel())
         # NumPy makes floats of integers past 63 bits beside others.
         array = np.array(value, np.uint64 if is_whole else None)
     except (ValueError, OverflowError, TypeError):
