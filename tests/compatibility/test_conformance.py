@@ -15,10 +15,10 @@ from bluesky_tiled_plugins.writing.tiled_writer import TiledWriter as BlueskyWri
 
 from tilewright import TiledWriter, open_catalog
 
-from .corpus import CASES, table
-from .corpus.base import HDF5, Emitter, external, file_uri
-from .corpus.hdf5 import CHUNK, PLACE, Acquisition
-from .corpus.table import DIFFERS, EQUAL, NOT_THERE, PAGE, Outcome
+from .cases import CASES, table
+from .cases.base import HDF5, Emitter, external, file_uri
+from .cases.hdf5 import CHUNK, PLACE, Acquisition
+from .cases.table import DIFFERS, EQUAL, NOT_THERE, PAGE, Outcome
 from .readings import faults_of_keys, faults_of_stream, layout
 from .structure_clients import bluesky_clients, plain_clients
 

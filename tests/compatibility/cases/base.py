@@ -1,4 +1,4 @@
-"""A case of the corpus, and the documents of a run whose values lie in files."""
+"""A case, and the documents of a run whose values lie in files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CASES: list[Case] = []
 
 
 def case(format: str, dialect: str = TODAY) -> Callable[[Any], Any]:  # noqa: A002 - what it is
-    """Add a function to the corpus, under its own name."""
+    """Add a function to the cases, under its own name."""
 
     def add(function: Any) -> Any:
         title = function.__doc__.strip().rstrip(".")
