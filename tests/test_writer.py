@@ -14,7 +14,8 @@ import pytest
 from tilewright import TiledWriter, open_catalog, serve
 from tilewright import writer as writer_module
 from tilewright.delivery import worker
-from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.delivery.failures import FateUnknownError
+from tilewright.delivery.remote import Remote
 from tilewright.errors import InputError, SetupError
 from tilewright.journal import JournalDirectory, JournalReader, tail
 from tilewright.journal.file import JournalFile

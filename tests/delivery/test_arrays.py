@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tilewright.delivery import Outcome
-from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.delivery.failures import FateUnknownError
+from tilewright.delivery.remote import Remote
 from tilewright.delivery.verify import compare, repair
 from tilewright.errors import TransientError
 

@@ -20,7 +20,8 @@ from PIL import Image
 
 from tilewright import serve
 from tilewright.delivery import Outcome, nodes
-from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.delivery.failures import FateUnknownError
+from tilewright.delivery.remote import Remote
 from tilewright.formats.checking import DECLARED
 from tilewright.server import growing
 

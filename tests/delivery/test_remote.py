@@ -6,15 +6,15 @@ import httpx
 import pytest
 
 from tilewright.delivery import target
-from tilewright.delivery.remote import (
+from tilewright.delivery.failures import (
     BusyError,
     ConflictError,
     FateUnknownError,
     KeyRefusedError,
     NotThereError,
-    Remote,
     UnreachableError,
 )
+from tilewright.delivery.remote import Remote
 from tilewright.errors import FinalError, InputError
 
 

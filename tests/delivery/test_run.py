@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from tilewright.delivery import Outcome, nodes
-from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.delivery.failures import FateUnknownError
+from tilewright.delivery.remote import Remote
 from tilewright.documents.notes import MAX_NOTE_LENGTH, MAX_NOTES
 from tilewright.errors import FinalError
 from tilewright.testing.documents import file_documents, run_of, simple_run

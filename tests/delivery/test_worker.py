@@ -11,7 +11,8 @@ from tilewright.delivery import State, Worker, target
 from tilewright.delivery import deliverer as deliverer_module
 from tilewright.delivery import run as run_module
 from tilewright.delivery import worker as worker_module
-from tilewright.delivery.remote import FateUnknownError, Remote
+from tilewright.delivery.failures import FateUnknownError
+from tilewright.delivery.remote import Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.errors import InputError
 from tilewright.journal import Header, JournalDirectory, encode

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from tilewright.delivery import target
+from tilewright.delivery.failures import FateUnknownError, NotThereError
 from tilewright.delivery.nodes import Mismatch, TablePart, table_source
-from tilewright.delivery.remote import BUNDLE_ROUTE, FateUnknownError, NotThereError
+from tilewright.delivery.remote import BUNDLE_ROUTE
 from tilewright.delivery.steps import Append, Bundle, Check, Close, Create, SetItems, Update
 from tilewright.tables.wire import checksum
 

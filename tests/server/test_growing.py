@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tilewright.delivery import target
-from tilewright.delivery.remote import NotThereError
+from tilewright.delivery.failures import NotThereError
 from tilewright.delivery.steps import Bundle, Create, LookAgain, Update
 from tilewright.formats.checking import DECLARED, FILES
 from tilewright.server import growing, serve

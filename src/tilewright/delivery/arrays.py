@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tilewright.delivery.failures import ConflictError, FateUnknownError, NotThereError
 from tilewright.delivery.nodes import MAX_REQUEST_BYTES, Mismatch
-from tilewright.delivery.remote import ConflictError, FateUnknownError, NotThereError
 from tilewright.delivery.steps import Create, Extend, Measure, Write
 from tilewright.errors import FinalError
 from tilewright.formats.layout import Layout, dtype_of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from tilewright.delivery.backoff import Backoff
-from tilewright.delivery.remote import FateUnknownError, NotThereError
+from tilewright.delivery.failures import FateUnknownError, NotThereError
 from tilewright.delivery.steps import Append, Check, Close, Create, LookAgain, Update
 from tilewright.delivery.storage import MOST_DIRECTORIES, ArrayFiles, directory_of
 from tilewright.documents import to_json

@@ -1,7 +1,7 @@
-"""The Tiled server as the delivery sees it: every HTTP request it makes, and what a failure means.
+"""The Tiled server as the delivery sees it: every HTTP request it makes.
 
 Paths are tuples of node keys below the catalog's root. Each method may be repeated: creating adopts what is
-there, deleting what is not there is no error. A failure is a `TransientError` (try again later), a
+there, deleting what is not there is no error. A failure (see `failures`) is a `TransientError` (try again later), a
 `FateUnknownError` (the server may or may not have done it) or a `FinalError`.
 """
 
@@ -10,12 +10,9 @@ from __future__ import annotations
 import base64
 import math
 import os
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -24,6 +21,15 @@ import numpy as np
 import ormsgpack
 import pyarrow as pa
 
+from tilewright.delivery.failures import (
+    ConflictError,
+    FateUnknownError,
+    KeyRefusedError,
+    NotThereError,
+    UnreachableError,
+    pause_of,
+    refusal,
+)
 from tilewright.errors import FinalError, TransientError
 from tilewright.formats.layout import dtype_of, split
 from tilewright.tables.ragged import RAGGED_FILE, decode_ragged
@@ -46,51 +52,11 @@ WITHOUT_BUNDLES = 60.0
 
 It may be the bundle's fault; and what refuses it may be a proxy before a server that is just starting.
 """
-LONGEST_WAIT = 300.0
-"""Seconds. A server that asks for a longer pause (`Retry-After`) is asked again after this."""
 BUNDLE_ROUTE = "tilewright/bundle"
 """Where `tilewright.server.bundles` takes several steps at once."""
 MSGPACK = "application/x-msgpack"
 OCTETS = "application/octet-stream"
 _SCHEMA_PREFIX = f"data:{ARROW_FILE};base64,"
-_BUSY_STATUSES = frozenset({408, 425, 429})
-_KEY_STATUSES = frozenset({401, 403})
-
-
-class UnreachableError(TransientError):
-    """Nobody answers at the catalog's address."""
-
-
-class BusyError(TransientError):
-    """The server asks for patience, or is not there while something in front of it is; nothing was done."""
-
-    def __init__(self, message: str, pause: float | None) -> None:
-        super().__init__(message)
-        self.pause = pause
-        """Seconds that the server asked to be left alone for; None if it did not say."""
-
-
-class KeyRefusedError(TransientError):
-    """The server does not let this key in; it may have expired, and be renewed."""
-
-
-class FateUnknownError(TransientError):
-    """The request may have been carried out: its effect must be read back before it is repeated."""
-
-    def __init__(self, message: str, pause: float | None = None, status: int | None = None) -> None:
-        super().__init__(message)
-        self.pause = pause
-        """As in `BusyError`."""
-        self.status = status
-        """What the server answered, of HTTP; None if it did not."""
-
-
-class ConflictError(FinalError):
-    """Something else is already where a node was to be created."""
-
-
-class NotThereError(FinalError):
-    """There is no such node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +366,7 @@ class Remote:
         if not response.is_success:
             doing = f"{method} {route} of {self._label(path)}"
             raise refusal(
-                response.status_code, self._without_key(f"{doing}: {_answered(response)}"), _pause(response)
+                response.status_code, self._without_key(f"{doing}: {_answered(response)}"), pause_of(response)
             )
         return response
 
@@ -451,46 +417,6 @@ class Remote:
 def silence() -> float:
     """Return after how many seconds of silence a server is taken for gone."""
     return float(os.environ.get(SILENCE) or 30.0)
-
-
-def refusal(status: int, message: str, pause: float | None = None) -> FinalError | TransientError:  # noqa: PLR0911 - one line a case
-    """Decide, in this one place, what a refusal means.
-
-    Parameters
-    ----------
-    status
-        Of HTTP.
-    message
-        What is said of it.
-    pause
-        Seconds that the server asked to be left alone for.
-    """
-    if status == httpx.codes.NOT_FOUND:
-        return NotThereError(message)
-    if status == httpx.codes.CONFLICT:
-        return ConflictError(message)
-    if status in _KEY_STATUSES:
-        return KeyRefusedError(f"{message}. The journals are kept until the key is renewed")
-    if status in _BUSY_STATUSES:
-        return BusyError(message, pause)
-    if httpx.codes.is_redirect(status):
-        return TransientError(message)
-    if httpx.codes.is_server_error(status):
-        return FateUnknownError(message, pause, status)
-    return FinalError(message)
-
-
-def _pause(response: httpx.Response) -> float | None:
-    """Return the seconds of a `Retry-After` header, which has a number or a date (RFC 9110, 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+", value):
-        seconds = float(value)
-    else:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):  # no such header, or nonsense in it
-            return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _content(response: httpx.Response) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.delivery.ahead import ReadAhead
 from tilewright.delivery.arrays import StoredArray, dims_of
+from tilewright.delivery.failures import ConflictError, FateUnknownError, NotThereError
 from tilewright.delivery.identity import contradiction
 from tilewright.delivery.nodes import Mismatch, RemoteArray, RemoteTable
 from tilewright.delivery.plan import RUN_SPECS, STREAM_SPECS, RunPlan, StreamPlan
-from tilewright.delivery.remote import ConflictError, FateUnknownError, Node, NotThereError, Path, Remote
 from tilewright.delivery.steps import Bundle, Close, Create, SetItems
 from tilewright.delivery.storage import FileReport
 from tilewright.documents import Notes, PathMap, Translator
@@ -27,6 +27,7 @@ from tilewright.tables import Hints, SchemaTooNarrow, build
 from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
+    from tilewright.delivery.remote import Node, Path, Remote
     from tilewright.documents import Document
     from tilewright.journal import JournalReader
     from tilewright.tables import Rows

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from tilewright.delivery.remote import FateUnknownError, Node, refusal
+from tilewright.delivery.failures import FateUnknownError, refusal
+from tilewright.delivery.remote import Node
 from tilewright.formats.layout import data_type
 from tilewright.tables.ragged import encode_ragged
 from tilewright.tables.wire import checksum, encode_rows

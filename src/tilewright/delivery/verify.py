@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tilewright.delivery.arrays import type_of
-from tilewright.delivery.remote import Node, NotThereError, Path, Remote
+from tilewright.delivery.failures import NotThereError
+from tilewright.delivery.remote import Node, Path, Remote
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.delivery.storage import is_about_storage
 from tilewright.display import html_facts

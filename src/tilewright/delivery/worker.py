@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tilewright.delivery.announcer import Announcer
 from tilewright.delivery.backoff import Backoff
-from tilewright.delivery.remote import BusyError, FateUnknownError, KeyRefusedError, UnreachableError
+from tilewright.delivery.failures import BusyError, FateUnknownError, KeyRefusedError, UnreachableError
 from tilewright.delivery.run import Outcome, RunDelivery
 from tilewright.errors import FinalError, InputError, SetupError, TransientError
 from tilewright.journal import JournalReader
