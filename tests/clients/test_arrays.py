@@ -164,7 +164,7 @@ def test_it_is_ours_whoever_opened_the_catalog(uri, catalog, dask_catalog):
         (np.s_[..., 4], "0:24:1,0:6:1,4"),
         (np.s_[20:3:-8], "4:21:8,0:6:1,0:5:1"),
         (np.s_[2, 3, 4], "2,3,4"),
-        (np.s_[:], "all"),
+        (np.s_[:], "0:24:1,0:6:1,0:5:1"),
     ],
     ids=str,
 )

@@ -4,13 +4,15 @@ import dataclasses
 import itertools
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import ormsgpack
 import pytest
 
 from tilewright.delivery import Outcome
 from tilewright.delivery.failures import FateUnknownError
-from tilewright.delivery.remote import Remote
+from tilewright.delivery.remote import BUNDLE_ROUTE, Remote
 from tilewright.delivery.verify import compare, repair
 from tilewright.errors import TransientError
 
@@ -618,3 +620,95 @@ def test_an_array_without_a_row_can_be_read(remote):
     assert bundle.send()
     assert remote.read_ragged(("ragged",), 0, 5) == []
     assert remote.read_rows(("dense",), 0, 5).shape == (0, SIZE)
+
+
+@pytest.mark.parametrize("length", [lambda _: SIZE, lambda n: SIZE + n % 3])
+def test_requests_that_come_again_change_nothing(journal, remote, read, monkeypatch, length):
+    """Each one that there was, after each that follows it."""
+    contents = []
+    send = Remote._send
+
+    def noted(self, method, route, path, **more):
+        if route == BUNDLE_ROUTE:
+            contents.append(more["content"])
+        return send(self, method, route, path, **more)
+
+    monkeypatch.setattr(Remote, "_send", noted)
+    waves = [wave(row, length(row)) for row in range(12)]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    delivery = journal.delivery(remote)
+    for some in _batched(documents, 4):
+        journal.append(some)
+        outcome = journal.deliver(delivery)
+        for content in list(contents):
+            steps = ormsgpack.unpackb(content)["steps"]
+            again = [step for step in steps if step["do"] in ("write", "extend", "append")]
+            remote.send_bundle([lambda step=step: step for step in again], lambda: None)
+            del contents[-1]
+        seen = sum(name == "event" for name, _ in documents[: documents.index(some[-1]) + 1])
+        assert_rows(read(documents), waves[:seen])
+    assert outcome is Outcome.DONE
+    assert remote.contact.bundles_from == 0.0
+
+
+@pytest.mark.parametrize("length", [lambda _: SIZE, lambda n: SIZE + n % 3])
+def test_a_server_that_dies_between_the_rows_and_their_number(
+    journal, remote, read, catalog, monkeypatch, length
+):
+    """What can be read in the meantime is right, and no row is there twice in the end."""
+    from tilewright.server import sources
+
+    monkeypatch.setattr("tilewright.delivery.remote.WITHOUT_BUNDLES", 0.0)
+    count, set_structure = itertools.count(), sources.set_structure
+
+    async def dies(*args):
+        if next(count) % 3 == 1:
+            raise RuntimeError("killed")
+        await set_structure(*args)
+
+    monkeypatch.setattr(sources, "set_structure", dies)
+    waves = [wave(row, length(row)) for row in range(12)]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    delivery = journal.delivery(remote)
+    for some in _batched(documents, 3):
+        journal.append(some)
+        if _step_on(delivery) is None:
+            found = catalog[documents[0][1]["uid"]]["primary"]["wave"].read()
+            assert_rows([np.asarray(row.tolist()) for row in found], waves[: len(found)])
+        outcome = journal.deliver(delivery)
+    assert outcome is Outcome.DONE
+    assert next(count) > 4
+    assert delivery.verified
+    assert_rows(read(documents), waves)
+
+
+@pytest.mark.parametrize("length", [lambda _: SIZE, lambda n: SIZE + n % 3])
+def test_whoever_reads_while_it_grows(journal, remote, catalog, server, length):
+    """Sees rows as they are in the end, though not all of them; as many as there were when the array was asked for."""
+    from tilewright import open_catalog
+
+    waves = [wave(row, length(row)) for row in range(200)]
+    documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
+    uid = documents[0][1]["uid"]
+    delivery = journal.delivery(remote)
+    journal.append(documents[:6])
+    journal.deliver(delivery)
+    key = remote.root[0]
+
+    def deliver():
+        for some in _batched(documents[6:], 4):
+            journal.append(some)
+            journal.deliver(delivery)
+
+    with open_catalog(server.uri) as ours, ThreadPoolExecutor() as pool:
+        done, reads = pool.submit(deliver), 0
+        while not done.done():
+            dataset = ours[key][uid]["primary"].read()
+            assert_rows(list(dataset["wave"].to_numpy()), waves[: dataset.sizes["time"]])
+            array = ours[key][uid]["primary"]["wave"]
+            for found in (array.read(), array.read()):
+                assert_rows([np.asarray(row.tolist()) for row in found], waves[: len(found)])
+            reads += 1
+        done.result()
+    assert reads
+    assert len(catalog[uid]["primary"]["wave"].read()) == len(waves)

@@ -152,7 +152,7 @@ class DaskArray(DaskArrayClient):
             if len(pieces) > 1:
                 out = self._side_by_side(pieces, shape, advance)
             else:
-                out = self._get_slice(expanded if asked else NDSlice())
+                out = self._get_slice(expanded)  # also of all of it: it may be longer by now
                 advance()
         return np.flip(out, turned) if turned else out
 
