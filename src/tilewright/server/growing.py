@@ -1,8 +1,8 @@
 """What a server publishes of an array in files while its detector writes: its registration comes in and goes out again.
 
-Called by `nodes`, for the steps `create`, `update` and `look` of a delivery. A length is published only once it is readable: of
+Called by `nodes`, for the steps `create`, `update` and `look_again` of a delivery. A length is published only once it is readable: of
 what is promised, as many rows as the server can read at that moment. What is promised stays in the properties of the data
-source, as after a correction (`formats.checking.DECLARED`), so that the step `look` needs to name the array only.
+source, as after a correction (`formats.checking.DECLARED`), so that the step `look_again` needs to name the array only.
 """
 
 from __future__ import annotations

@@ -69,7 +69,6 @@ class Block:
     """Of the rows that have one, shape (count, *row_shape); of all rows, if ragged, where one without a value is empty."""
     places: NDArray[np.int64] | None = None
     """Which rows have a value, ascending; None for all, or if ragged."""
-
     missing: int = 0
     """How many rows have no value."""
 
@@ -203,9 +202,8 @@ def _fit(rows: dict[int, _Row], kind: ArrayType) -> tuple[dict[int, _Row], Array
             fitting[place] = cast
     for row in fitting.values():
         known = known.merge(replace(known, row_shape=_shape(row)))
-    if (
-        known.is_ragged and known.dtype is not None
-    ):  # these have their numbers in the processor's order of bytes
+    if known.is_ragged and known.dtype is not None:
+        # These have their numbers in the processor's order of bytes.
         known = replace(known, dtype=known.dtype.newbyteorder("="))
     return dict(sorted(fitting.items())), known
 
