@@ -168,12 +168,13 @@ def _build_page(
             continue
         values = _values(page, column)
         converted = convert(values, column.type, widens=column.widens)
+        if (kind := _array_instead(column, values, converted, schema, data_keys)) is not None:
+            unlike[column.key] = kind  # and no column, whatever that would need
+            continue
         if converted.widened is not None:
             narrow[column.name] = converted.widened
         for row, reason in converted.rejected.items():
             _reject(rejected, row, _public_key(column), Stray(values[row], reason))
-        if (kind := _array_instead(column, values, converted, schema, data_keys)) is not None:
-            unlike[column.key] = kind
         columns.append(converted.array)
     has_rejected = schema.columns[-1].name == REJECTED
     hints = Hints(

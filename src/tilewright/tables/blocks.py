@@ -256,7 +256,8 @@ def _packed(array: NDArray[Any]) -> NDArray[Any]:
 def _by_numpy(value: list[Any]) -> NDArray[Any] | None:
     """Return what Arrow makes no array of (integers past 63 bits, complex numbers, bytes), if all of it is kept."""
     try:
-        is_whole = all(isinstance(item, numbers.Integral) for item in np.array(value, object).ravel())
+        items = np.array(value, object).ravel()
+        is_whole = len(items) and all(isinstance(item, numbers.Integral) for item in items)
         # NumPy makes floats of integers past 63 bits beside others.
         array = np.array(value, np.uint64 if is_whole else None)
     except (ValueError, OverflowError, TypeError):
@@ -266,16 +267,20 @@ def _by_numpy(value: list[Any]) -> NDArray[Any] | None:
 
 def _is_same(one: Any, other: Any) -> bool:
     """Compare nested lists value by value, a NaN being equal to a NaN."""
+    other = other.tolist() if isinstance(other, np.void) else other
     if isinstance(other, (list, tuple, np.ndarray)):
         is_alike = isinstance(one, (list, tuple)) and len(one) == len(other)
         return is_alike and all(map(_is_same, one, other))
+    if isinstance(other, (np.datetime64, np.timedelta64)):  # to NumPy, five days are equal to 5
+        return False
     return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
 
 
 def _structures(value: Sequence[Any], dtype: np.dtype[Any], dimensions: int) -> NDArray[Any] | None:
     """Return lists of structures, which may be lists themselves, as an array; None if they are none."""
     try:
-        array = np.array(_tuples(value, dimensions), dtype)
+        with np.errstate(all="ignore"):  # a value that does not fit is found below
+            array = np.array(_tuples(value, dimensions), dtype)
     except (ValueError, TypeError, OverflowError):
         return None
     return array if array.ndim == dimensions and _is_same(array.tolist(), value) else None

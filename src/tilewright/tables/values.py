@@ -251,7 +251,7 @@ def _simple(value: Any, target: pa.DataType) -> Any:
     if isinstance(value, _TEMPORAL):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "mM":
-        return list(value)
+        return list(value) if value.ndim else value[()]
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
