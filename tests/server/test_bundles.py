@@ -204,15 +204,17 @@ def test_a_gap_before_the_rows(remote):
     assert remote.get(("run",)).metadata == {"start": 1}
 
 
-def test_structures_that_were_replaced_are_not_kept(catalog, server):
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_structures_that_were_replaced_are_not_kept_for_long(catalog, server, monkeypatch, seconds):
     """But those of others are, and so are those that somebody else has too."""
+    monkeypatch.setattr("tilewright.server.sources.KEPT_SECONDS", seconds)
 
     def structures():
         with closing(sqlite3.connect(server.directory / "catalog.db")) as database:
             (count,) = database.execute("SELECT COUNT(*) FROM structures").fetchone()
         return count
 
-    remote, before = target(catalog).connect(), structures()
+    remote, counts = target(catalog).connect(), []
     bundle = Bundle(remote)
     bundle.add(Create(("run",), "container", {}, []))
     for key in ("one", "two"):
@@ -223,7 +225,8 @@ def test_structures_that_were_replaced_are_not_kept(catalog, server):
         bundle = Bundle(remote)
         bundle.add(Update(("run", "one"), images(count - 1, 1) | {"id": source}))
         bundle.send()
-    assert structures() - before == 2
+        counts.append(structures())
+    assert (counts[-1] > counts[0]) == (seconds > 0)
     assert remote.get(("run", "two")).structure["shape"] == [71, 2, 2]
     assert remote.get(("run", "one")).structure["shape"] == [91, 2, 2]
 

@@ -5,9 +5,12 @@ Tiled takes three queries for each file of a data source; here it is one stateme
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import func, select
 from starlette.exceptions import HTTPException
@@ -30,11 +33,17 @@ if TYPE_CHECKING:
 AT_A_TIME = 500
 """How many files are looked up with one query."""
 _NOT_FOUND = 404
+KEPT_SECONDS = 30.0
+"""How long a structure that was replaced is kept for those who are about to read it."""
 _SOURCES: Any = orm.DataSource.__table__
 _STRUCTURES: Any = orm.Structure.__table__
 _ASSETS: Any = orm.Asset.__table__
 _LINKS: Any = orm.DataSourceAssetAssociation.__table__
 _PROMISED: Any = _SOURCES.c.properties[(DECLARED, "structure", "shape")]
+
+
+_replaced: WeakKeyDictionary[Any, deque[tuple[float, str]]] = WeakKeyDictionary()
+"""By catalog, the ids of structures that were replaced, and when, on the monotonic clock."""
 
 
 def as_json(source: schemas.DataSource) -> dict[str, Any]:
@@ -171,14 +180,20 @@ async def set_structure(db: AsyncConnection, into: Insert, source: schemas.DataS
 
 
 async def _drop_unused(db: AsyncConnection, structure_id: str | None) -> None:
-    """Remove a structure that no data source has any more.
+    """Remove structures that no data source has any more: some time after they were replaced, as this one is now.
 
-    Tiled keeps them all: of an array that grows for hours, with a list of its chunks in each, that would be gigabytes. Only in
+    Tiled keeps them all: of an array that grows for hours, with a list of its chunks in each, that would be gigabytes. But it
+    reads first the data source and then the structure, in no transaction: who has read the first finds the second yet. Only in
     SQLite, where nobody else writes between the look and the deed, and where `catalog.index` has an index for the look.
     """
-    if db.dialect.name == "sqlite":
-        used = select(_SOURCES.c.id).where(_SOURCES.c.structure_id == structure_id).exists()
-        await db.execute(_STRUCTURES.delete().where(_STRUCTURES.c.id == structure_id, ~used))
+    if db.dialect.name != "sqlite" or structure_id is None:
+        return
+    replaced = _replaced.setdefault(db.sync_engine, deque())
+    replaced.append((time.monotonic(), structure_id))
+    while replaced and replaced[0][0] <= time.monotonic() - KEPT_SECONDS:
+        _, old = replaced.popleft()
+        used = select(_SOURCES.c.id).where(_SOURCES.c.structure_id == old).exists()
+        await db.execute(_STRUCTURES.delete().where(_STRUCTURES.c.id == old, ~used))
 
 
 async def insert_row(db: AsyncConnection, table: Any, row: dict[str, Any]) -> int:
