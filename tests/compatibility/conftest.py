@@ -244,12 +244,12 @@ def by_hand(catalog, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def late_files(by_hand, file_run, files, request):
+def late_files(by_hand, file_run, files):
     """Yield a run under way, once before each of its three files is there and once after: its uid, and what can be read.
 
     Its documents are all delivered before the first file is.
     """
-    folder = files / request.node.name
+    folder = files / uuid.uuid4().hex
     folder.mkdir()
     frames = np.arange(60, dtype="<u2").reshape(3, 4, 5)
 
