@@ -95,3 +95,17 @@ def catalog(server):
     key = f"c{uuid.uuid4().hex[:8]}"
     with open_catalog(server.uri) as whole, open_catalog(whole.create_container(key)) as catalog:
         yield catalog
+
+
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory):
+    """A directory for a server's `readable_storage`."""
+    return tmp_path_factory.mktemp("readable")
+
+
+@pytest.fixture
+def folder(readable):
+    """A directory of the test's own that the server may read."""
+    path = readable / uuid.uuid4().hex[:8]
+    path.mkdir()
+    return path

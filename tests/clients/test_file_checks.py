@@ -5,7 +5,6 @@ A value is its index in the whole, so that what is read after a repair cannot co
 
 import os
 import shutil
-import uuid
 
 import h5py
 import numpy as np
@@ -31,22 +30,9 @@ FRAMES = np.arange(ROWS * 20, dtype="<u2").reshape(ROWS, *SHAPE)
 
 
 @pytest.fixture(scope="module")
-def readable(tmp_path_factory):
-    return tmp_path_factory.mktemp("readable")
-
-
-@pytest.fixture(scope="module")
 def ours(readable):
     with serve(readable_storage=[readable], announce=False) as server, open_catalog(server.uri) as catalog:
         yield catalog
-
-
-@pytest.fixture
-def folder(readable):
-    """A directory of the test's own that the server may read."""
-    path = readable / uuid.uuid4().hex[:8]
-    path.mkdir()
-    return path
 
 
 @pytest.fixture

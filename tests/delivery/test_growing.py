@@ -7,7 +7,6 @@ import dataclasses
 import io
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -39,21 +38,9 @@ def _look_in_each_round(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def readable(tmp_path_factory):
-    return tmp_path_factory.mktemp("readable")
-
-
-@pytest.fixture(scope="module")
 def server(readable):
     with serve(readable_storage=[readable], announce=False) as server:
         yield server
-
-
-@pytest.fixture
-def folder(readable):
-    path = readable / uuid.uuid4().hex[:8]
-    path.mkdir()
-    return path
 
 
 @pytest.fixture

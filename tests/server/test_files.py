@@ -20,11 +20,6 @@ NPY = "multipart/related;type=application/x-npy"
 
 
 @pytest.fixture(scope="module")
-def readable(tmp_path_factory):
-    return tmp_path_factory.mktemp("readable")
-
-
-@pytest.fixture(scope="module")
 def server(readable):
     with serve(readable_storage=[readable], announce=False) as server:
         yield server

@@ -15,11 +15,6 @@ PATH = ("array",)
 
 
 @pytest.fixture(scope="module")
-def readable(tmp_path_factory):
-    return tmp_path_factory.mktemp("readable")
-
-
-@pytest.fixture(scope="module")
 def server(readable):
     with serve(readable_storage=[readable], announce=False) as server:
         yield server
@@ -28,13 +23,6 @@ def server(readable):
 @pytest.fixture
 def remote(catalog):
     return target(catalog).connect()
-
-
-@pytest.fixture
-def folder(readable, request):
-    path = readable / request.node.name
-    path.mkdir()
-    return path
 
 
 @pytest.fixture

@@ -103,8 +103,7 @@ class StoredArray:
         if block.missing:
             self.missing[first_row] = block.missing
         if self.rows is None:
-            self._count(remote)
-        assert self.rows is not None, "counted"
+            self.rows = remote.count_rows(self.path)
         start = max(0, self.rows - first_row)
         if isinstance(block.values, Ragged):
             if start < block.rows:
@@ -154,12 +153,6 @@ class StoredArray:
             self.failures += 1
             return self.failures >= MOST_FAILURES
         return isinstance(error, FinalError) and not isinstance(error, NotThereError)
-
-    def _count(self, remote: Remote) -> None:
-        node = remote.get(self.path)
-        if node is None or node.structure is None:
-            raise NotThereError(f"{'/'.join(self.path)} is gone")
-        self.rows = int(node.structure["shape"][0])
 
     def _adopt(self, node: Node, learn: Callable[[Hints], None]) -> None:
         there = None if _is_in_files(node) else type_of(node.structure)

@@ -257,6 +257,12 @@ class Remote:
         if answer["shape"][0] > first_row + len(rows):
             self._shorten(path, first_row + len(rows))
 
+    def _structure(self, path: Path) -> dict[str, Any]:
+        node = self.get(path)
+        if node is None or node.structure is None:
+            raise NotThereError(f"{self._label(path)} is gone")
+        return node.structure
+
     def _shorten(self, path: Path, rows: int) -> None:
         node = self.get(path)
         if node is None or node.data_source is None:
@@ -294,21 +300,20 @@ class Remote:
         except (pa.ArrowInvalid, KeyError) as error:
             raise TransientError(f"{self._label(path)}: the answer is no such table: {error}") from error
 
+    def count_rows(self, path: Path) -> int:
+        """Return how many rows an array has."""
+        return int(self._structure(path)["shape"][0])
+
     def has_rows(self, path: Path, rows: int) -> bool:
         """Say whether an array has so many rows."""
-        node = self.get(path)
-        if node is None or node.structure is None:
-            raise NotThereError(f"{self._label(path)} is gone")
-        return bool(node.structure["shape"][0] == rows)
+        return self.count_rows(path) == rows
 
     def read_rows(self, path: Path, start: int, stop: int) -> NDArray[Any]:
         """Return rows of an array, as far as they are there."""
-        node = self.get(path)
-        if node is None or node.structure is None:
-            raise NotThereError(f"{self._label(path)} is gone")
-        rows = max(0, min(stop, node.structure["shape"][0]) - start)
-        shape = (rows, *node.structure["shape"][1:])
-        dtype = dtype_of(node.structure["data_type"])
+        structure = self._structure(path)
+        rows = max(0, min(stop, structure["shape"][0]) - start)
+        shape = (rows, *structure["shape"][1:])
+        dtype = dtype_of(structure["data_type"])
         if not rows:
             return np.empty(shape, dtype)
         params = {"slice": f"{start}:{start + rows}"}
