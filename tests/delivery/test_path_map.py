@@ -7,9 +7,10 @@ import pytest
 from tilewright import TiledWriter, open_catalog, serve
 from tilewright.delivery import Outcome, RunDelivery, target
 from tilewright.delivery.verify import compare, repair
+from tilewright.delivery.worker import Worker
 from tilewright.documents import PathMap
 from tilewright.errors import InputError, SetupError
-from tilewright.journal import Header, JournalReader, JournalWriter, encode
+from tilewright.journal import Header, JournalDirectory, JournalReader, JournalWriter, encode
 from tilewright.testing.documents import run_with_files
 
 NUMBERS = np.arange(60, dtype="<u2").reshape(3, 4, 5)
@@ -99,6 +100,24 @@ def test_a_run_delivered_with_other_rules_is_mended(journal, documents, catalog,
         assert run.table()["x0"].tolist() == [1.0, 2.0, 3.0]
         deliver(path, catalog, **rules)
     assert (files / "one.h5").exists()
+
+
+def test_a_journal_that_is_found_before_its_writer_tells_of_it(journal, documents, catalog, files):
+    """One that was delivered lies among those that wait for a moment, before it is open to its writer again."""
+    path = journal(documents, {})
+    worker = Worker(
+        JournalDirectory(path.parent), target(catalog), path_map=PathMap.of({"/mnt/det": str(files)})
+    )
+    worker._look()
+    (found,) = worker._runs.values()
+    worker._claimed(found)
+    worker.watch(path, documents[0][1]["uid"])
+    worker.ended(path)
+    while worker._runs:
+        worker._deliver()
+    worker.close()
+    worker.work()
+    assert uris(catalog[documents[0][1]["uid"]]) == [f"file://localhost{files}/one.h5"]
 
 
 def test_a_sequence_delivered_in_part_with_other_rules(tmp_path, journal, catalog):

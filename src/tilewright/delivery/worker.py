@@ -66,6 +66,8 @@ class _Run:
     """Whether its writer has said that nothing more will come; else the lock on the journal tells."""
     claim: Claim | None = None
     delivery: RunDelivery | None = None
+    rules: PathMap | None = None
+    """Rules for paths that the delivery goes by, in place of the journal's."""
     claimant: str | None = None
     """Who else delivers it."""
     trouble: str | None = None
@@ -394,6 +396,9 @@ class Worker:
 
     def _claimed(self, run: _Run) -> RunDelivery | None:
         """Return the run's delivery, if nobody else delivers it."""
+        rules = self._path_map if self._everything or run.watched else None
+        if run.delivery is not None and run.rules is not rules:  # found before its writer had told of it
+            self._let_go(run)
         if run.delivery is None:
             run.claim = self._directory.claim(run.path)
             if run.claim is None and run.tail is None:
@@ -402,7 +407,7 @@ class Worker:
             run.claimant = None
             try:
                 reader = JournalReader(run.path, run.tail)
-                rules = self._path_map if self._everything or run.watched else None
+                run.rules = rules
                 run.delivery = RunDelivery(reader, self._remote, read_ahead=self._eager, path_map=rules)
             except FileNotFoundError:  # delivered by somebody else, maybe while we took the claim
                 self._let_go(run)
