@@ -78,6 +78,36 @@ def _fields(descr: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     ]
 
 
+def dtype_of_setting(value: Any) -> str:
+    """Return the JSON dtype of a value in a descriptor's configuration; text for what is none of the others.
+
+    >>> [dtype_of_setting(value) for value in (True, 1, 0.5, "high", None)]
+    ['boolean', 'integer', 'number', 'string', 'string']
+    """
+    if isinstance(value, bool):
+        return "boolean"
+    return "integer" if isinstance(value, int) else "number" if isinstance(value, float) else "string"
+
+
+def is_array(spec: Mapping[str, Any]) -> bool:
+    """Tell whether the values of a data key are arrays, by its descriptor."""
+    declared = spec.get("dtype")
+    return isinstance(declared, str) and declared == "array"
+
+
+def is_joined(spec: Any) -> bool:
+    """Tell whether a data key says that the values of its events are one array, each after that of the event before.
+
+    Its `join_method` is "concat", as that of a StreamResource is whose files are one after the other.
+
+    Examples
+    --------
+    >>> is_joined({"dtype": "array", "shape": [None], "join_method": "concat"})
+    True
+    """
+    return isinstance(spec, Mapping) and is_array(spec) and str(spec.get("join_method")) == "concat"
+
+
 def is_external(spec: Mapping[str, Any]) -> bool:
     """Tell whether the values lie in files, so that an event holds a reference or nothing.
 

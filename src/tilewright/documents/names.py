@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+CATALOG_FILE = "catalog.db"
+"""The file by which a directory made by `tilewright serve` is known."""
 NOT_IN_A_PATH = r"/?#%{}\\\x00-\x1f\x7f-\x9f\u2028\u2029"
 """What the key of a node cannot have, as the inside of a character class: Tiled's server splits a path at slashes, its
 links and its Python client leave `?`, `#` and `%` as they are and take `{}` for templates; and control characters."""
