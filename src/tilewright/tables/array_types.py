@@ -4,17 +4,18 @@
 
     every row has the same shape      →  (rows, *row_shape), an array
     lengths vary from row to row      →  (rows, None, …), a ragged array
+    "join_method": "concat"           →  (rows of all events, *row_shape), one array after the other
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, numpy_dtype, shape
+from tilewright.documents import ALL_IN_TABLE, MAX_ARRAY_SIZE, is_array, is_joined, numpy_dtype, shape
 from tilewright.errors import InputError
 from tilewright.tables.exact import wider_dtype
 from tilewright.tables.values import MAX_DIMENSIONS
@@ -29,7 +30,7 @@ _RAGGED_FLOATS = (4, 8)
 
 @dataclass(frozen=True, slots=True)
 class ArrayType:
-    """The dtype of a data key's values, and the shape of the value of one event."""
+    """The dtype of a data key's values, and the shape of the value of one event; of one row of it, if they are joined."""
 
     dtype: np.dtype[Any] | None
     """None as long as nobody has said it."""
@@ -37,6 +38,8 @@ class ArrayType:
     """None stands for a length that varies, or is 0."""
     is_seen: bool = False
     """Whether values had this shape, and it is not only the descriptor's word."""
+    is_joined: bool = False
+    """Whether an event brings any number of rows, those that follow the ones of the event before."""
 
     @property
     def is_ragged(self) -> bool:
@@ -79,12 +82,38 @@ class ArrayType:
         --------
         >>> one, other = ArrayType(np.dtype("i2"), (3, 4), True), ArrayType(np.dtype("f8"), (5, 4), True)
         >>> one.merge(other)
-        ArrayType(dtype=dtype('float64'), row_shape=(None, 4), is_seen=True)
+        ArrayType(dtype=dtype('float64'), row_shape=(None, 4), is_seen=True, is_joined=False)
         """
+        if self.is_joined != other.is_joined:
+            return self.of_events.merge(other.of_events)
         dtype = self.dtype or other.dtype
         if self.dtype is not None and other.dtype is not None:
             dtype = wider_dtype(self.dtype, other.dtype) or self.dtype
-        return ArrayType(dtype, self._merged_shape(other), self.is_seen or other.is_seen)
+        return ArrayType(dtype, self._merged_shape(other), self.is_seen or other.is_seen, self.is_joined)
+
+    @property
+    def of_events(self) -> ArrayType:
+        """The same as what the values of events are: of any length along their first dimension, if they are joined.
+
+        Examples
+        --------
+        >>> ArrayType(np.dtype("i2"), (2,), is_joined=True).of_events
+        ArrayType(dtype=dtype('int16'), row_shape=(None, 2), is_seen=False, is_joined=False)
+        """
+        return replace(self, row_shape=(None, *self.row_shape), is_joined=False) if self.is_joined else self
+
+    @property
+    def joined(self) -> ArrayType:
+        """The type of the rows of such events' values; itself where these cannot be joined, as they are ragged within.
+
+        Examples
+        --------
+        >>> ArrayType(np.dtype("i2"), (None, 2)).joined
+        ArrayType(dtype=dtype('int16'), row_shape=(2,), is_seen=False, is_joined=True)
+        """
+        if not self.row_shape or None in self.row_shape[1:]:
+            return self
+        return replace(self, row_shape=self.row_shape[1:], is_joined=True)
 
     def _merged_shape(self, other: ArrayType) -> tuple[int | None, ...]:
         if self.is_seen != other.is_seen:
@@ -121,12 +150,15 @@ def declared_type(spec: Mapping[str, Any], most: int = MAX_ARRAY_SIZE) -> ArrayT
     Examples
     --------
     >>> declared_type({"dtype": "array", "shape": [2048], "dtype_numpy": "<i4"})
-    ArrayType(dtype=dtype('int32'), row_shape=(2048,), is_seen=False)
+    ArrayType(dtype=dtype('int32'), row_shape=(2048,), is_seen=False, is_joined=False)
     >>> declared_type({"dtype": "array", "shape": [3]}), declared_type({"dtype": "number", "shape": []})
     (None, None)
     """
     if most == ALL_IN_TABLE or not is_array(spec):
         return None
+    if is_joined(spec):
+        kind = unseen_type(spec)
+        return kind if kind.is_joined and kind.is_storable else None
     declared = shape(spec)
     lengths = tuple(length for length in declared if isinstance(length, int) and length > 0)
     if len(lengths) < len(declared) or math.prod(lengths) <= most:
@@ -141,16 +173,11 @@ def unseen_type(spec: Mapping[str, Any]) -> ArrayType:
     Examples
     --------
     >>> unseen_type({"dtype": "array", "shape": [None, 2]})
-    ArrayType(dtype=None, row_shape=(None, 2), is_seen=False)
+    ArrayType(dtype=None, row_shape=(None, 2), is_seen=False, is_joined=False)
     """
     lengths = (length if isinstance(length, int) and length > 0 else None for length in shape(spec))
-    return ArrayType(declared_dtype(spec), tuple(lengths))
-
-
-def is_array(spec: Mapping[str, Any]) -> bool:
-    """Tell whether the values of a data key are arrays, by its descriptor."""
-    declared = spec.get("dtype")
-    return isinstance(declared, str) and declared == "array"
+    kind = ArrayType(declared_dtype(spec), tuple(lengths))
+    return kind.joined if is_joined(spec) else kind
 
 
 def declared_dtype(spec: Mapping[str, Any]) -> np.dtype[Any] | None:

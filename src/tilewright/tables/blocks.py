@@ -61,7 +61,10 @@ _Row: TypeAlias = "NDArray[Any] | Ragged"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows of one array, some of which may have no value."""
+    """Rows of one array, some of which may have no value.
+
+    If the array is joined, these are the rows of all its events' values, and none lacks one.
+    """
 
     type: ArrayType
     rows: int
@@ -70,7 +73,7 @@ class Block:
     places: NDArray[np.int64] | None = None
     """Which rows have a value, ascending; None for all, or if ragged."""
     missing: int = 0
-    """How many rows have no value."""
+    """How many events have no value."""
 
     def dense(self, start: int, stop: int) -> NDArray[Any]:
         """Return the rows from `start` to before `stop` of an array that is not ragged; see `ArrayType.fill`."""
@@ -114,17 +117,21 @@ def gather(values: Sequence[Any], kind: ArrayType) -> Gathered:
     >>> gather([[1, 2], None, [3, 4]], kind).block.dense(0, 3).tolist()
     [[1, 2], [0, 0], [3, 4]]
     >>> gather([[1, 2], [3]], kind).needed
-    ArrayType(dtype=dtype('int32'), row_shape=(None,), is_seen=True)
+    ArrayType(dtype=dtype('int32'), row_shape=(None,), is_seen=True, is_joined=False)
     >>> gather([[1, 2], ["a", "b"]], kind).rejected
     {1: "list does not fit an array of int32: ['a', 'b']"}
+    >>> joined = ArrayType(np.dtype("i4"), (), is_seen=True, is_joined=True)
+    >>> gather([[1, 2], None, [3]], joined).block.dense(0, 3).tolist()
+    [1, 2, 3]
     """
-    whole = _whole(values)
+    whole = _end_to_end_at_once(values) if kind.is_joined else _whole(values)
     if whole is not None and kind.is_seen and kind.dtype is not None and whole.shape[1:] == kind.row_shape:
         cast = exact(whole, kind.dtype)
         if cast is not None:
             return Gathered(Block(kind, len(whole), cast))
     rows = {place: row for place, value in enumerate(values) if (row := _row(value, kind)) is not None}
-    fitting, needed = _fit(rows, kind)
+    fitting, needed = _fit(rows, kind.of_events)
+    needed = needed.joined if kind.is_joined else needed
     if needed != kind:
         return Gathered(None, needed)
     rejected = {
@@ -132,7 +139,7 @@ def gather(values: Sequence[Any], kind: ArrayType) -> Gathered:
         for place, value in enumerate(values)
         if value is not None and place not in fitting
     }
-    put = _ragged_block if kind.is_ragged else _dense_block
+    put = _joined_block if kind.is_joined else _ragged_block if kind.is_ragged else _dense_block
     return Gathered(put(fitting, kind, len(values)), rejected=rejected)
 
 
@@ -172,7 +179,8 @@ def type_of(values: Sequence[Any], spec: Mapping[str, Any], most: int) -> ArrayT
     rows = {place: row for place, value in enumerate(values) if (row := _row(value, unknown)) is not None}
     if not any(_size(row) > most for row in rows.values()):
         return None
-    _, needed = _fit(rows, unknown)
+    _, needed = _fit(rows, unknown.of_events)
+    needed = needed.joined if unknown.is_joined else needed
     return needed if needed.is_storable else None
 
 
@@ -226,6 +234,18 @@ def _whole(values: Any) -> NDArray[Any] | None:
         return _packed(np.stack(values, dtype=dtype)) if alike and not dtype.hasobject else None
     levels = _levels(infer(list(values))) if kinds == {list} else None
     return None if levels is None else _dense(levels, len(values))
+
+
+def _end_to_end_at_once(values: Any) -> NDArray[Any] | None:
+    """Return the rows of all events after one another, if they are arrays that need no more than that."""
+    if isinstance(values, np.ndarray):
+        is_plain = values.ndim > 1 and not values.dtype.hasobject
+        return _packed(values.reshape(-1, *values.shape[2:])) if is_plain else None
+    if set(map(type, values)) != {np.ndarray} or not all(value.ndim for value in values):
+        return None
+    alike = len({(value.shape[1:], value.dtype) for value in values}) == 1
+    dtype = values[0].dtype
+    return _packed(np.concatenate(values, dtype=dtype)) if alike and not dtype.hasobject else None
 
 
 def _row(value: Any, kind: ArrayType) -> _Row | None:
@@ -346,6 +366,14 @@ def _dense_block(rows: dict[int, _Row], kind: ArrayType, count: int) -> Block:
     # Without the dtype, NumPy turns numbers of the other byte order.
     values = np.stack(list(rows.values()), dtype=kind.dtype) if rows else np.empty((0, *whole), kind.dtype)  # type: ignore[arg-type]
     return Block(kind, count, values, places, missing=count - len(rows))
+
+
+def _joined_block(rows: dict[int, _Row], kind: ArrayType, count: int) -> Block:
+    parts = [row for row in rows.values() if isinstance(row, np.ndarray)]
+    whole = tuple(length or 0 for length in kind.row_shape)
+    empty = np.empty((0, *whole), kind.dtype)
+    values = np.concatenate(parts, dtype=empty.dtype) if parts else empty
+    return Block(kind, len(values), values, missing=count - len(rows))
 
 
 def _ragged_block(rows: dict[int, _Row], kind: ArrayType, count: int) -> Block:

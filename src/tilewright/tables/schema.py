@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tilewright.documents import MAX_ARRAY_SIZE, is_external, numpy_dtype, quoted, shape
+from tilewright.documents import MAX_ARRAY_SIZE, is_array, is_external, numpy_dtype, quoted, shape
 from tilewright.errors import InputError
-from tilewright.tables.array_types import IN_TABLE, ArrayType, declared_type, is_array
+from tilewright.tables.array_types import IN_TABLE, ArrayType, declared_type
 from tilewright.tables.names import REJECTED, SEQ_NUM, TIME, TIMESTAMP_PREFIX, column_names
 from tilewright.tables.values import FLOAT, INT, MAX_DIMENSIONS, wider
 
