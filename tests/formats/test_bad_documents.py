@@ -174,7 +174,7 @@ anything = st.recursive(
     ),
     max_leaves=5,
 )
-PARAMETERS = "template filename chunk_shape multiplier files_per_datum join_method join_chunks dataset slice swmr spec sep"
+PARAMETERS = "template filename chunk_shape multiplier files_per_datum join_method join_chunks dataset slice swmr spec sep stretches"
 
 
 @given(

@@ -18,6 +18,9 @@ from tilewright.formats.ranges import RANGES, Ranges
 from tilewright.formats.seq_nums import SeqNums
 
 DATA_URIS = "data_uris"  # the argument for a list of files, in all of Tiled's adapters that take one
+RATE = "rate"
+"""Parameter of a StreamResource, and item of the array's metadata: samples a second, nominal. An event has as many rows of such an
+array as its file has samples."""
 MAX_INDEX = 1 << 53
 """Above any number of frames; a float would not tell the next one from it."""
 _MOST_GAPS = 10  # ranges that a note lists
@@ -135,14 +138,18 @@ class FileArray:
 
     @property
     def metadata(self) -> dict[str, Json]:
-        """Metadata for the array's node: the spec of a translated Resource, and the frames of each event."""
-        named = {"spec": self._parameters.get("spec"), "frame_per_point": self._parameters.get("multiplier")}
+        """Metadata for the array's node: the spec of a translated Resource, the frames of each event, the rate of samples."""
+        named = {
+            "spec": self._parameters.get("spec"),
+            "frame_per_point": self._parameters.get("multiplier"),
+            RATE: self._parameters.get(RATE),
+        }
         return {name: value for name, value in named.items() if value}
 
     @property
     def has_skips(self) -> bool:
-        """Whether there are rows that belong to no event of their own."""
-        return self._rows > len(self._seq_nums)
+        """Whether there are rows that belong to no event of their own, where each should have one."""
+        return RATE not in self._parameters and self._rows > len(self._seq_nums)
 
     @property
     def notes(self) -> list[str]:

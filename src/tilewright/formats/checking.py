@@ -20,7 +20,7 @@ from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 from tilewright.formats.layout import data_type, dtype_of, split
-from tilewright.formats.ranges import RANGES
+from tilewright.formats.ranges import RANGES, expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -248,7 +248,7 @@ class _Promise:
         there = self._unbroken()
         if kinds & OUT_OF_REACH:
             yield "the server has to be able to read all of its files first"
-        if any(start for _, start, _ in self.source.properties.get(RANGES, ())):
+        if any(start for _, start, _ in expanded(self.source.properties.get(RANGES, ()))):
             yield "its rows are picked out of its files"
         if "longer" in kinds:
             yield "a file holds more than declared, so that it is not known which rows belong to the events"
@@ -342,10 +342,10 @@ def _values_of_each(source: DataSource, values: int, looked: Sequence[Looked]) -
     count = len(looked)
     if ranges := source.properties.get(RANGES):
         row_values = math.prod(source.structure["shape"][1:])
-        ends = [
-            max((stop for file, _, stop in ranges if file == number), default=0) for number in range(count)
-        ]
-        return tuple(end * row_values for end in ends)
+        ends: dict[int, int] = {}
+        for file, _, stop in expanded(ranges):
+            ends[file] = max(stop, ends.get(file, 0))
+        return tuple(ends.get(number, 0) * row_values for number in range(count))
     if not count or values % count:
         return None
     each = values // count

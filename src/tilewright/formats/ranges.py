@@ -1,22 +1,25 @@
 """Which rows of which file make an array: gathered from the documents, told to the server, and read there.
 
 In come the indices of StreamDatums; out goes the property `ranges` of a data source, where it takes more than the first rows
-of one file to make the array. On the server the same property comes in, and the files as lazy arrays; out goes the whole.
-Called by `FileArray`, and by the adapters of formats whose files hold many rows.
+of one file to make the array. On the server the same property comes in; out goes the file of each row (`Places`), or, from the files as lazy
+arrays, the whole (`join`). Called by `FileArray`, and by the adapters of formats whose files hold many rows.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 RANGES = "ranges"
-"""Property of a data source: triples of the number of a file, the first row of it and the one after the last."""
+"""Property of a data source: the number of a file, the first row of it and the one after the last; and how many files follow
+each other of which the same is true, if these are several. So it is short for ten thousand files that are alike."""
 
 
 class Ranges:
@@ -31,6 +34,10 @@ class Ranges:
     ...     ranges.add(file, start, stop)
     >>> ranges.told(), ranges.told(rows_of_one=2)
     ([[0, 0, 3], [0, 5, 6], [1, 0, 2]], [[0, 0, 6], [0, 10, 12], [1, 0, 4]])
+    >>> for file in (2, 3, 4):
+    ...     ranges.add(file, 0, 7)
+    >>> ranges.told()
+    [[0, 0, 3], [0, 5, 6], [1, 0, 2], [2, 0, 7, 3]]
     """
 
     def __init__(self) -> None:
@@ -65,8 +72,26 @@ class Ranges:
         return all((file, start) == (0, 0) for file, start, _ in self._ranges) and len(self._ranges) < 2  # noqa: PLR2004
 
     def told(self, rows_of_one: int = 1) -> list[list[int]]:
-        """Return the ranges, each row of which makes so many along the first dimension of the array."""
-        return [[file, start * rows_of_one, stop * rows_of_one] for file, start, stop in self._ranges]
+        """Return the ranges as `RANGES` has them, each row of which makes so many along the first dimension of the array."""
+        told: list[list[int]] = []
+        for file, start, stop in self._ranges:
+            first, *rows, files = (*told[-1], 1)[:4] if told else (-1, 0, 0, 0)
+            if rows == [start * rows_of_one, stop * rows_of_one] and first + files == file:
+                told[-1] = [first, *rows, files + 1]
+            else:
+                told.append([file, start * rows_of_one, stop * rows_of_one])
+        return told
+
+
+def expanded(ranges: Iterable[Sequence[int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield file, start and stop of each range, of as many files as it says.
+
+    >>> list(expanded([[0, 2, 3], [1, 0, 7, 2]]))
+    [(0, 2, 3), (1, 0, 7), (2, 0, 7)]
+    """
+    for file, start, stop, *files in ranges:
+        for further in range(files[0] if files else 1):
+            yield file + further, start, stop
 
 
 def rows_of_each(properties: Mapping[str, Any], files: int) -> list[int] | None:
@@ -84,12 +109,58 @@ def rows_of_each(properties: Mapping[str, Any], files: int) -> list[int] | None:
     >>> rows_of_each({"ranges": [[0, 0, 3], [2, 0, 2]]}, 3), rows_of_each({"ranges": [[0, 1, 3]]}, 1)
     ([3, 0, 2], None)
     """
-    ranges = properties[RANGES]
+    ranges = list(expanded(properties[RANGES]))
     order = [file for file, _, _ in ranges]
     if any(start for _, start, _ in ranges) or order != sorted(set(order)):
         return None
     rows = {file: stop for file, _, stop in ranges}
     return [rows.get(number, 0) for number in range(files)]
+
+
+class Places:
+    """Where the samples of an array are: an index comes in, a file and the place in it go out.
+
+    Parameters
+    ----------
+    ranges
+        See `RANGES`.
+
+    Examples
+    --------
+    >>> places = Places([[0, 0, 5], [1, 0, 3, 2], [3, 2, 6]])
+    >>> list(places.parts(4, 9)), list(places.parts(10, 99)), places.files(5, 11)
+    ([(0, 4, 5), (1, 0, 3), (2, 0, 1)], [(2, 2, 3), (3, 2, 6)], range(1, 3))
+    """
+
+    def __init__(self, ranges: Sequence[Sequence[int]]) -> None:
+        self._ranges = ranges
+        lengths = ((one[2] - one[1]) * (one[3] if len(one) > 3 else 1) for one in ranges)  # noqa: PLR2004
+        self._ends = list(accumulate(lengths))
+
+    def parts(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield file, first and one after the last sample in it, for samples `start` to before `stop` of the array."""
+        number = bisect_right(self._ends, start)
+        while start < stop and number < len(self._ranges):
+            file, first, last, *_ = self._ranges[number]
+            each = last - first
+            further, skipped = divmod(start - (self._ends[number - 1] if number else 0), each)
+            count = min(each - skipped, stop - start)
+            yield file + further, first + skipped, first + skipped + count
+            start += count
+            number += start >= self._ends[number]
+
+    def files(self, start: int, stop: int) -> Sequence[int]:
+        """Return the files that have samples `start` to before `stop`; their ranges are in the files' order."""
+        stop = min(stop, self._ends[-1] if self._ends else 0)
+        if stop <= start:
+            return range(0)
+        (first, *_), (last, *_) = next(self.parts(start, stop)), next(self.parts(stop - 1, stop))
+        return range(first, last + 1)
+
+
+def ranges_of(properties: Mapping[str, Any], samples: int) -> Sequence[Sequence[int]]:
+    """Return where the samples of an array are, which is told by its properties unless it has a single file."""
+    return properties.get(RANGES) or [[0, 0, samples]]
 
 
 def join(files: Sequence[Any], ranges: Iterable[Sequence[int]], shape: tuple[int, ...]) -> Any:
@@ -117,7 +188,7 @@ def join(files: Sequence[Any], ranges: Iterable[Sequence[int]], shape: tuple[int
     if not ranges:
         files, ranges = [lazy.concatenate(files)], [(0, 0, shape[0])]
     pieces, left = [], shape[0]
-    for file, start, stop in ranges:
+    for file, start, stop in expanded(ranges):
         if file < len(files) and left:
             rows = min(stop - start, left)
             pieces.append(_piece(files[file], start, start + rows, shape))

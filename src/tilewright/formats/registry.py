@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from tilewright.documents import quoted
-from tilewright.formats import csv_files, hdf5, image_sequences, npy, zarr_stores
+from tilewright.formats import csv_files, hdf5, image_sequences, npy, tfrecord, tiledb, wav, zarr_stores
 from tilewright.formats.arrays import text
 from tilewright.formats.base import ExternalArray, Format
 from tilewright.formats.unknown import MIMETYPE as BYTES
@@ -32,8 +32,12 @@ BUILT_IN: tuple[Format, ...] = (
     image_sequences.TIFF,
     image_sequences.JPEG,
     npy.FORMAT,
+    npy.IN_ROWS,
     csv_files.FORMAT,
     zarr_stores.FORMAT,
+    tiledb.FORMAT,
+    wav.FORMAT,
+    tfrecord.FORMAT,
 )
 
 _log = logging.getLogger(__name__)

@@ -13,11 +13,12 @@ from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format
 from tilewright.formats.checking import FILES
-from tilewright.formats.ranges import RANGES, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from tilewright.formats.sliced import Region, Sliced
 
 MIMETYPE = "application/x-zarr"
 
@@ -72,10 +73,10 @@ class ZarrAdapter:
         ValueError
             If they hold values of another dtype.
         """
-        from tiled.adapters.array import ArrayAdapter  # noqa: PLC0415 - on the server only
-        from tiled.adapters.zarr import ZarrAdapter as OfTiled  # noqa: PLC0415
+        from tiled.adapters.zarr import ZarrAdapter as OfTiled  # noqa: PLC0415 - on the server only
 
         from tilewright.formats.in_use import without_rows  # noqa: PLC0415
+        from tilewright.formats.sliced import adapter_of  # noqa: PLC0415
 
         uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
         if not uris:
@@ -83,23 +84,22 @@ class ZarrAdapter:
         if (empty := without_rows(data_source, node)) is not None:
             return empty
         uris = uris[: data_source.properties.get(FILES)]  # all of them, unless the array has been corrected
-        structure = data_source.structure
-        array = join(_stores(uris), data_source.properties.get(RANGES, ()), structure.shape)
-        declared = structure.data_type.to_numpy_dtype()
-        if array.dtype != declared:
-            raise ValueError(f"{uris[0]} holds {array.dtype}, declared is {declared}")
-        return ArrayAdapter(array, structure, metadata=node.metadata_, specs=node.specs)
+        return adapter_of([_store(uri) for uri in uris], data_source, node)
 
 
-def _stores(uris: Sequence[str]) -> list[Any]:
-    """Return the arrays of the stores, lazily."""
-    import dask.array  # noqa: PLC0415 - slow
-    import zarr  # noqa: PLC0415
+def _store(uri: str) -> Sliced:
+    """Return the array of a store, to be read when it is asked for."""
+    import zarr  # noqa: PLC0415 - slow
     from tiled.utils import path_from_uri  # noqa: PLC0415
 
-    lazy: Any = dask.array  # whose functions have no types
-    stores = [zarr.open_array(path_from_uri(uri), mode="r") for uri in uris]
-    return [lazy.from_array(store, chunks=store.chunks) for store in stores]
+    from tilewright.formats.sliced import Sliced  # noqa: PLC0415
+
+    array: Any = zarr.open_array(path_from_uri(uri), mode="r")
+
+    def read(region: Region) -> Any:
+        return array[tuple(slice(start, stop) for start, stop in region)]
+
+    return Sliced(read, array.shape, array.dtype)
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
