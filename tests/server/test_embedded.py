@@ -269,6 +269,32 @@ def test_readable_storage(tmp_path, connect):
     both = [str(readable), str(secret)]
     with serve(tmp_path / "both", readable_storage=both, announce=False) as server, connect(server) as client:
         assert _register(client, "secret", secret / "0.npy").read().tolist() == [0, 1, 2]
+    # What was named once is remembered, until somebody takes it out.
+    with serve(tmp_path / "both", announce=False) as server, connect(server) as client:
+        assert client["secret"].read().tolist() == [0, 1, 2]
+        _register(client, "detector", readable / "0.npy")
+    kept = tmp_path / "both" / "readable_storage.txt"
+    lines = kept.read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == both
+    kept.write_text("\n".join(line for line in lines if not line.endswith("secret")))
+    with (
+        serve(tmp_path / "both", readable_storage=readable, announce=False) as server,
+        connect(server) as client,
+    ):
+        assert client["detector"].read().tolist() == [0, 1, 2]
+        assert httpx.get(
+            f"{server.address}/api/v1/array/full/secret", headers=_authorization(server)
+        ).is_error
+    assert "secret" not in kept.read_text()
+    assert kept.read_text().count("detector") == 1
+
+
+def test_folders_that_cannot_be_remembered_are_told(tmp_path):
+    (tmp_path / "readable_storage.txt").mkdir()
+    with pytest.raises(
+        InputError, match=r"readable_storage\.txt, which keeps the folders to read from, cannot be used"
+    ):
+        serve(tmp_path, readable_storage=tmp_path, announce=False)
 
 
 def test_all_formats_are_mounted(server):

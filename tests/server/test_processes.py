@@ -72,10 +72,13 @@ def test_signals_stay_the_users(tmp_path, number, status):
         stderr=subprocess.PIPE,
         text=True,
     )
-    lines = [process.stdout.readline(), process.stdout.readline()]
-    assert lines[1] == "SIG_DFL\n"
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    try:
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert lines[1] == "SIG_DFL\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     if number == signal.SIGINT:
         assert errors.strip().endswith("KeyboardInterrupt")
         assert "Finished server process" in (tmp_path / "error.log").read_text()

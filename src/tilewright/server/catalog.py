@@ -30,7 +30,7 @@ from tiled.storage import parse_storage, register_storage, unregister_storage
 from tiled.utils import ensure_specified_sql_driver, ensure_uri, path_from_uri
 
 from tilewright.errors import SetupError
-from tilewright.server import bundles, files, listing, parts, rows
+from tilewright.server import bundles, files, listing, parts, rows, spans
 from tilewright.server.locks import CatalogLock
 from tilewright.server.serialization import register
 from tilewright.server.storage import TableStorage
@@ -120,7 +120,14 @@ def catalog_tree(
             lock.release()
         raise
     tree.lock = lock
-    tree.include_routers = [bundles.router, files.router, listing.router, parts.router, rows.router]
+    tree.include_routers = [
+        bundles.router,
+        files.router,
+        listing.router,
+        parts.router,
+        rows.router,
+        spans.router,
+    ]
     tree.shutdown_tasks.append(_releasing(lock))
     return tree
 

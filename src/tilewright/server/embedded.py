@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tilewright.errors import InputError, SetupError
+from tilewright.server.remembered import remembered
 
 if TYPE_CHECKING:
     import socket
@@ -141,6 +142,7 @@ def serve(
     api_key: str | None = None,
     port: int = 0,
     readable_storage: str | Path | Iterable[str | Path] | None = None,
+    remember: bool = True,
     announce: bool = True,
 ) -> EmbeddedServer:
     """Start a Tiled server in this process, on this machine's loopback address only.
@@ -157,7 +159,9 @@ def serve(
         0 takes any that is free.
     readable_storage
         One or several directories with files of others, such as detectors, that may be read besides those that the server
-        writes itself; one in `directory` has to be named as well.
+        writes itself; one in `directory` has to be named as well. Those that were named before may be read, too.
+    remember
+        Whether to remember them in `directory` (`readable_storage.txt`), so that they need not be named again.
     announce
         Print one line with the address and the key.
 
@@ -190,7 +194,8 @@ def serve(
         with _told_what_to_install():
             from tiled.config import Config  # noqa: PLC0415 (slow)
 
-        config = Config.model_validate(local_configuration(place, key, _paths(readable_storage)))
+        readable = remembered(place, _paths(readable_storage), keep=remember)
+        config = Config.model_validate(local_configuration(place, key, readable))
         return _start(config, port, cleanup.pop_all(), announce=announce)
 
 
@@ -255,6 +260,7 @@ def _told_what_to_install() -> Iterator[None]:
 
 def local_configuration(directory: Path, api_key: str, readable_storage: list[str]) -> dict[str, Any]:
     """Return what `serve` does, in the form of Tiled's configuration; `server_config/local.yml` is the same in YAML."""
+    from tilewright.documents.names import CATALOG_FILE  # noqa: PLC0415 (slow)
     from tilewright.server.serialization import MEDIA_TYPES  # noqa: PLC0415 (slow)
 
     return {
@@ -263,7 +269,7 @@ def local_configuration(directory: Path, api_key: str, readable_storage: list[st
                 "path": "/",
                 "tree": "tilewright.server.catalog:catalog_tree",
                 "args": {
-                    "uri": str(directory / "catalog.db"),
+                    "uri": str(directory / CATALOG_FILE),
                     "writable_storage": [
                         str(directory / "data"),
                         f"duckdb:///{directory / 'storage.duckdb'}",

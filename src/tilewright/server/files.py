@@ -108,10 +108,12 @@ def refusal(node: CatalogNodeAdapter) -> Callable[[str], str]:
     """
 
     def reason(uri: str) -> str:
-        plain = os.path.normpath(path_from_uri(uri))
+        path = path_from_uri(uri)
+        plain = os.path.normpath(path)
         try:
             node._ensure_uri_within_readable_storage(uri)  # noqa: SLF001
-            node._ensure_uri_within_readable_storage(f"file://localhost{plain}")  # noqa: SLF001
+            if plain != str(path) or not uri.startswith("file:"):  # else it was the same question
+                node._ensure_uri_within_readable_storage(f"file://localhost{plain}")  # noqa: SLF001
         except (RuntimeError, ValueError):
             return _OUTSIDE
         return "" if Path(plain).is_absolute() else _OUTSIDE

@@ -1,4 +1,4 @@
-"""The rows of a table, sent while they are being packed: columns are asked for, an Arrow stream goes out.
+"""The rows of a table, sent while they are being packed: columns or a selection are asked for, an Arrow stream goes out.
 
 `tilewright.server.catalog` mounts the router beside Tiled's routes; `tilewright.clients` asks it, and Tiled's own
 `/table/full` where a server has no such route. That one makes a hash of all values for an ETag, packs them all, and
@@ -8,19 +8,22 @@ only then begins to send.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import pyarrow as pa
 from fastapi import APIRouter, Body, HTTPException, Request
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 from starlette.status import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND
 from tiled.catalog.adapter import CatalogContainerAdapter, CatalogTableAdapter
 from tiled.structures.core import StructureFamily
 
+from tilewright.errors import InputError
 from tilewright.server.access import admit, settings_of
 from tilewright.server.nodes import Nodes
 from tilewright.server.tables import TableAdapter
+from tilewright.tables.selection import MORE, Selection, increases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,28 +42,38 @@ router = APIRouter()
 async def rows(
     request: Request,
     path: str,
-    columns: Annotated[list[str], Body(min_length=1)],
+    asked: Annotated[Annotated[list[str], Field(min_length=1)] | dict[str, Any], Body()],
     unless_increasing: str | None = None,
 ) -> StreamingResponse:
-    """Send columns of a table, all rows in the order they were appended.
+    """Send rows of a table in the order they were appended.
 
-    `unless_increasing` is a column to send besides, unless its values increase from each row to the next: by it, the
-    client tells which rows were taken again.
+    The body is a list of columns, of which all rows are sent, or a `Selection`, of which as many rows are sent as the
+    server gives at once: if more may follow, the answer has the header `MORE`. `unless_increasing` is for lists alone: a
+    column to send besides, unless its values increase from each row to the next; by it, the client tells which rows
+    were taken again.
 
     404 where Tiled's own route has to be asked: the table does not lie in a database. 400 and Tiled's messages for a
-    column that is not there, and for more bytes than the server is set to give at once.
+    column that is not there, and for more bytes than the server is set to give at once; 400 and what is wrong for a
+    selection that cannot be read, or does not fit the table.
     """
+    limit = settings_of(request).response_bytesize_limit
     adapter = await _adapter(request, path)
+    more = False
     try:
-        table = await anyio.to_thread.run_sync(_read, adapter, columns, unless_increasing)
+        if isinstance(asked, list):
+            table = await anyio.to_thread.run_sync(_read, adapter, asked, unless_increasing)
+        else:
+            table, more = await anyio.to_thread.run_sync(adapter.select, Selection.from_json(asked), limit)
     except KeyError as error:
         raise HTTPException(HTTP_400_BAD_REQUEST, f"No such field {error.args[0]}.") from error
-    limit = settings_of(request).response_bytesize_limit
-    if table.nbytes > limit:
+    except InputError as error:
+        raise HTTPException(HTTP_400_BAD_REQUEST, str(error)) from error
+    if isinstance(asked, list) and table.nbytes > limit:
         detail = f"Response would exceed {limit}. Select a subset of the columns."
         raise HTTPException(HTTP_400_BAD_REQUEST, detail)
     request.state.endpoint = "data"
-    return StreamingResponse(_pieces(table), media_type=ARROW_STREAM)
+    headers = {MORE: "true"} if more else {}
+    return StreamingResponse(_pieces(table), media_type=ARROW_STREAM, headers=headers)
 
 
 async def _adapter(request: Request, path: str) -> TableAdapter:
@@ -81,19 +94,7 @@ def _read(adapter: TableAdapter, columns: list[str], unless_increasing: str | No
     if unless_increasing is None or unless_increasing in columns:
         return adapter.read_arrow(columns)
     table = adapter.read_arrow([*columns, unless_increasing])
-    return table.drop_columns([unless_increasing]) if _increases(table[unless_increasing]) else table
-
-
-def _increases(column: pa.ChunkedArray) -> bool:
-    """Say whether a column has whole numbers, each greater than the one before.
-
-    >>> [_increases(pa.chunked_array([part])) for part in ([1, 2, 4], [1, 2, 2], [1, None, 3], [0.5, 1.5])]
-    [True, False, False, False]
-    """
-    if column.null_count or not pa.types.is_integer(column.type):
-        return False
-    values = column.to_numpy()
-    return bool((values[1:] > values[:-1]).all())
+    return table.drop_columns([unless_increasing]) if increases(table[unless_increasing]) else table
 
 
 async def _pieces(table: pa.Table) -> AsyncIterator[bytes]:

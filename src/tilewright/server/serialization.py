@@ -1,4 +1,4 @@
-"""How tables travel: a DataFrame with Arrow-backed columns comes in, the bytes of a response go out, and back.
+"""How tables and sounds travel: a DataFrame with Arrow-backed columns, or samples, come in, the bytes of a response go out; and back.
 
 Tiled calls the serializers where its configuration says so (`media_types`: `serve` and `server_config/` do): its own
 do not know columns of lists. `tilewright.server.catalog` puts `from_arrow` in the place of Tiled's deserializer.
@@ -14,20 +14,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tiled.media_type_registration import default_deserialization_registry
 from tiled.media_type_registration import default_serialization_registry as tiled_registry
+from tiled.utils import SerializationError
 
+from tilewright.errors import TilewrightError
+from tilewright.formats.arrays import RATE
 from tilewright.tables.wire import ARROW_FILE, FIRST_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
 PARQUET = "application/x-parquet"
 TEXTS = ("application/json", "application/json-seq", "text/csv", "text/plain", "text/html")
 """Forms that show a list as `[1, 2]`."""
 
 _HERE = "tilewright.server.serialization"
+WAV = "audio/wav"
 MEDIA_TYPES = {
+    "array": {WAV: f"{_HERE}:wav"},
     "table": {ARROW_FILE: f"{_HERE}:arrow", PARQUET: f"{_HERE}:parquet"}
-    | dict.fromkeys(TEXTS, f"{_HERE}:text")
+    | dict.fromkeys(TEXTS, f"{_HERE}:text"),
 }
 """What stands under `media_types` in Tiled's configuration."""
 
@@ -61,6 +68,25 @@ def text(mimetype: str, frame: pd.DataFrame, metadata: Mapping[str, Any]) -> Any
     lists = [name for name in frame.columns if _is_list(frame[name].dtype)]
     plain = frame.assign(**{name: _python_lists(frame[name]) for name in lists})
     return tiled_registry.dispatch("table", mimetype.partition(";")[0])(mimetype, plain, metadata)
+
+
+def wav(_mimetype: str, samples: np.ndarray[Any, Any], metadata: Mapping[str, Any]) -> bytes:
+    """Return samples of a recording as a WAV file, which browsers play.
+
+    Raises
+    ------
+    SerializationError
+        If it is no recording, which has its `rate` among its metadata. Tiled answers 406, with the reason.
+    """
+    from tilewright.audio import encode_wav  # noqa: PLC0415 - only who listens needs it
+
+    rate = metadata.get(RATE)
+    if not isinstance(rate, int):
+        raise SerializationError("it is no recording: its metadata have no rate")
+    try:
+        return encode_wav(samples, rate)
+    except TilewrightError as error:
+        raise SerializationError(str(error)) from error
 
 
 def from_arrow(buffer: bytes) -> pd.DataFrame:

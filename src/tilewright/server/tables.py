@@ -18,12 +18,14 @@ from tiled.adapters.ragged import RaggedAdapter
 from tiled.adapters.sql import SQLAdapter, arrow_schema_to_create_table
 from tiled.server.schemas import Asset
 
+from tilewright.server.selecting import select
 from tilewright.server.storage import TableStorage
 from tilewright.tables.wire import FIRST_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tilewright.tables.selection import Selection
 
 _MOST_COUNTS = 10_000
 """Of how many tables it is remembered how many rows they have."""
@@ -72,6 +74,25 @@ class TableAdapter(SQLAdapter):
     def read_arrow(self, fields: Sequence[str] | None = None) -> pa.Table:
         """Return what `read` does, as it comes from the database; `tilewright.server.rows` sends it."""
         return self._rows(fields)
+
+    def select(self, selection: Selection, most_bytes: int) -> tuple[pa.Table, bool]:
+        """Return the rows that a selection means, about so many bytes of them, and whether more of them may follow.
+
+        Raises
+        ------
+        KeyError
+            For a column that the table does not have.
+        InputError
+            If the condition does not fit the table.
+        """
+        wanted = self.schema(selection.columns)
+        try:
+            with closing(self._connect()) as connection, connection.cursor() as cursor:
+                return select(self, cursor, selection, most_bytes)
+        except DatabaseError:
+            if self._is_there():
+                raise
+            return wanted.empty_table(), False
 
     def read_partition(self, partition: int, fields: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows of one partition; see `read`."""
@@ -178,19 +199,22 @@ class TableAdapter(SQLAdapter):
         return RaggedAdapter.from_array(array)
 
     def _rows(self, fields: Sequence[str] | None, partition: int | None = None) -> pa.Table:
-        schema = self.structure().arrow_schema_decoded
-        names = list(dict.fromkeys(schema.names if fields is None else fields))
-        target = pa.schema([schema.field(name) for name in names])  # KeyError for one that is not there
+        target = self.schema(fields)
         try:
             with closing(self._connect()) as connection, connection.cursor() as cursor:
-                cursor.execute(self._query(names, partition))
+                cursor.execute(self.query(target.names, partition=partition))
                 table: pa.Table = cursor.fetch_arrow_table()
         except DatabaseError:
             if self._is_there():
                 raise
             return target.empty_table()
         # The database keeps lower-case names and sometimes coarser types.
-        return table.rename_columns(names).cast(target)
+        return table.rename_columns(target.names).cast(target)
+
+    def schema(self, names: Sequence[str] | None = None) -> pa.Schema:
+        """Return these columns, or all, each once, with the types they were declared to have; KeyError if one is not there."""
+        whole = self.structure().arrow_schema_decoded
+        return whole if names is None else pa.schema([whole.field(name) for name in dict.fromkeys(names)])
 
     # Tables of one schema share one table of the database. Tiled drops that when the last row in it is deleted, even
     # if other tables, still empty, are to use it (`delete_physical_asset` in tiled/catalog/adapter.py). For these it
@@ -217,21 +241,44 @@ class TableAdapter(SQLAdapter):
             return self.storage.connect_for_reading()
         return self.storage.connect()  # PostgreSQL: Tiled's own pool
 
-    def _query(self, names: Sequence[str], partition: int | None) -> str:
-        """Return the SELECT. Tiled let only safe names into the structure when it created the table."""
+    def query(
+        self,
+        names: Sequence[str],
+        *,
+        partition: int | None = None,
+        where: str = "",
+        first_row: int = 0,
+        stable: bool = False,
+    ) -> str:
+        """Return the SELECT. Tiled let only safe names into the structure when it created the table.
+
+        Parameters
+        ----------
+        where
+            A condition in SQL that rows have to meet besides.
+        first_row
+            How many of those rows are passed over.
+        stable
+            Whether PostgreSQL, too, has to give rows in one order each time: it sorts them for that.
+        """
         columns = ", ".join(f'"{name.lower()}"' for name in names)
-        where = f"_dataset_id = {int(self.dataset_id)}"
+        condition = f"_dataset_id = {int(self.dataset_id)}" + (f" AND ({where})" if where else "")
         order = [f'"{by["column"].lower()}" {by["direction"]}' for by in self.order_by_args]
         if partition is not None:
-            where += f" AND _partition_id = {int(partition)}"
+            condition += f" AND _partition_id = {int(partition)}"
         elif self.structure().npartitions > 1:
             order.append("_partition_id")
         # The order of insertion. DuckDB gives rows in it unless asked for another (its setting `preserve_insertion_order`;
         # https://duckdb.org/docs/stable/sql/dialect/order_preservation), and takes 3 to 5 times as long if asked for it.
-        if self.storage.dialect == "sqlite" or (self.storage.dialect == "duckdb" and order):
+        dialect = self.storage.dialect
+        if dialect == "sqlite" or (dialect == "duckdb" and order):
             order.append("rowid")
+        elif dialect == "postgresql" and stable:
+            order.append("ctid")
         ordering = f" ORDER BY {', '.join(order)}" if order else ""
-        return f'SELECT {columns} FROM "{self.table_name}" WHERE {where}{ordering}'  # noqa: S608 (names checked)
+        all_rows = "LIMIT -1 " if dialect == "sqlite" else ""  # it knows no OFFSET alone
+        rest = f" {all_rows}OFFSET {int(first_row)}" if first_row else ""
+        return f'SELECT {columns} FROM "{self.table_name}" WHERE {condition}{ordering}{rest}'  # noqa: S608 (names checked)
 
 
 def _stored(schema: pa.Schema) -> pa.Schema:
