@@ -1,6 +1,5 @@
 """Large arrays in events, from the journal to a real server: written in step, made anew, and never twice."""
 
-import dataclasses
 import itertools
 import json
 import uuid
@@ -11,10 +10,8 @@ import ormsgpack
 import pytest
 
 from tilewright.delivery import Outcome
-from tilewright.delivery.failures import FateUnknownError
 from tilewright.delivery.remote import BUNDLE_ROUTE, Remote
 from tilewright.delivery.verify import compare, repair
-from tilewright.errors import TransientError
 
 SIZE = 100
 
@@ -345,65 +342,33 @@ def test_names_that_others_have(journal, remote, catalog):
     assert run["primary"].read(["x"])["x"].item() == 0.5
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failing(Remote):
-    """Fails at every so many requests, before or after it was carried out."""
-
-    first: int = 0
-    every: int = 1
-    when: str = "before"
-    count: list = dataclasses.field(default_factory=lambda: [0])
-
-    @property
-    def failures(self):
-        return (self.count[0] - self.first) // self.every + 1
-
-    def _send(self, *args, **kwargs):
-        self.count[0] += 1
-        fails = self.count[0] % self.every == self.first
-        if fails and self.when == "before":
-            raise FateUnknownError("the connection broke before")
-        answer = Remote._send(self, *args, **kwargs)
-        if fails:
-            raise FateUnknownError("the connection broke after")
-        return answer
-
-
 EVERY = 13
 """More requests than it takes to come to where one was that failed."""
 
 
 @pytest.mark.parametrize("bundles", [True, False])
 @pytest.mark.parametrize("sizes", [[SIZE] * 4, [SIZE, SIZE, 30, 0]])
-def test_whichever_request_fails(journal, remote, read, monkeypatch, sizes, bundles):
+def test_whichever_request_fails(journal, make_failing, read, monkeypatch, sizes, bundles):
     """And whether the delivery goes on, or another begins anew. Each request fails in one of the runs."""
     monkeypatch.setattr("tilewright.delivery.run.LATE_SECONDS", 0.0)
     monkeypatch.setattr("tilewright.delivery.nodes.SETTLE_SECONDS", 0.01)
-    fields = {field.name: getattr(remote, field.name) for field in dataclasses.fields(Remote)}
     waves = [wave(row, size) for row, size in enumerate(sizes)]
     for first, when in zip(range(EVERY), itertools.cycle(["before", "after", "after"]), strict=False):
-        failing = Failing(**fields, first=first, every=EVERY, when=when)
+        failing = make_failing(first, EVERY, when)
         failing = failing if bundles else failing.without_bundles()
         documents = documents_of([{"x": float(n), "wave": each} for n, each in enumerate(waves)])
         one = journal.another(f"{first}.twj")
         delivery, outcome, is_first = one.delivery(failing), None, True
         for some in [*_batched(documents, 4), []]:
             one.append(some)
-            outcome = _step_on(delivery)
+            outcome = one.step_on(delivery)
             if failing.failures and is_first:
                 delivery, is_first = one.delivery(failing) if first % 2 else delivery, False
         while outcome is not Outcome.DONE:
-            outcome = _step_on(delivery)
+            outcome = one.step_on(delivery)
         assert_rows(read(documents), waves)
         assert delivery.verified
         one.close()
-
-
-def _step_on(delivery):
-    try:
-        return delivery.step()
-    except TransientError:
-        return None
 
 
 @pytest.mark.parametrize("sizes", [[SIZE] * 3, [SIZE, 30, 0]])
@@ -672,7 +637,7 @@ def test_a_server_that_dies_between_the_rows_and_their_number(
     delivery = journal.delivery(remote)
     for some in _batched(documents, 3):
         journal.append(some)
-        if _step_on(delivery) is None:
+        if journal.step_on(delivery) is None:
             found = catalog[documents[0][1]["uid"]]["primary"]["wave"].read()
             assert_rows([np.asarray(row.tolist()) for row in found], waves[: len(found)])
         outcome = journal.deliver(delivery)

@@ -130,6 +130,30 @@ def test_what_is_enough_for_a_request_does_not_wait_for_the_next_round(work, dir
     writer.close()
 
 
+def test_the_first_rows_do_not_wait_for_the_next_round(work, directory, catalog, monkeypatch):
+    monkeypatch.setattr(worker_module, "INTERVAL", 3600)
+    documents = simple_run(events=3)
+    writer = record(directory, documents[:1], target(catalog).name, close=False)
+    worker, states = work(lambda state: state.idle, eager=True)
+    worker.watch(writer.path, documents[0][1]["uid"])
+    deadline = time.monotonic() + 20
+    for document in documents[1:3]:
+        while not (
+            states[-1].runs and states[-1].runs[writer.path.name].level_to == writer.path.stat().st_size
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        writer.append(encode(*document))
+    while not len(catalog[documents[0][1]["uid"]].streams):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    while states[-1].runs[writer.path.name].level_to < writer.path.stat().st_size:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert len(catalog[documents[0][1]["uid"]].table()) == 1
+    writer.close()
+
+
 def test_a_service_takes_also_what_others_record(work, directory, catalog):
     documents = simple_run(events=3)
     writer = record(directory, documents[:-1], target(catalog).name, close=False)

@@ -1,6 +1,6 @@
 """An array in the events of a stream, on the server: brought to match the plan; called by the run's delivery.
 
-Its rows are those of the stream's table. It lies in chunks of 1 to 4 MB, whatever the size of an event; the last one is
+Its rows are those of the stream's table; or, if it is joined, those of all values of its events. It lies in chunks of 1 to 4 MB, whatever the size of an event; the last one is
 written again as long as rows come to it. To write a row again changes nothing, so that a request may be repeated.
 """
 
@@ -53,7 +53,11 @@ class StoredArray:
     failures: int = 0
     """How often the server failed when it was to make the node."""
     missing: dict[int, int] = field(default_factory=dict)
-    """How many rows have no value, of those that were sent together: by the first of these."""
+    """How many events have no value, of those that were sent together: by the first of these."""
+    joined: int = 0
+    """How many rows a joined array has of the events that have been sent."""
+    joining: int = 0
+    """How many it has with those that are being sent."""
 
     @classmethod
     def of(
@@ -99,9 +103,12 @@ class StoredArray:
         bundle.add(Create(self.path, family, self.metadata, [], source, access_tags), then, failed)
 
     def write(self, bundle: Bundle, remote: Remote, block: Block, first_row: int) -> None:
-        """Send the rows of a block, of which the first is the array's row `first_row`, that are not there."""
+        """Send the rows of a block, which begins at the table's row `first_row`, that are not there."""
         if block.missing:
             self.missing[first_row] = block.missing
+        if self.type.is_joined:
+            first_row = self.joined
+            self.joining = first_row + block.rows
         if self.rows is None:
             self.rows = remote.count_rows(self.path)
         start = max(0, self.rows - first_row)
@@ -117,8 +124,17 @@ class StoredArray:
             self._add(bundle, Write(self.path, block, start, stop, first_row + start), first_row + stop)
             start = stop
 
-    def check(self, bundle: Bundle, rows: int) -> None:
-        """Read back whether there are so many rows. Sending the bundle raises `Mismatch` if it is not so."""
+    def sent(self) -> None:
+        """Know that the rows of the last `write` are there."""
+        self.joined = self.joining
+
+    def rows_of(self, events: int) -> int:
+        """Return how many rows it has when the table has so many."""
+        return self.joining if self.type.is_joined else events
+
+    def check(self, bundle: Bundle, events: int) -> None:
+        """Read back whether it has its rows, the table having so many. Sending the bundle raises `Mismatch` if it is not so."""
+        rows = self.rows_of(events)
 
         def then(is_so: bool) -> None:  # noqa: FBT001 - what comes of the step
             if not is_so:
@@ -131,8 +147,10 @@ class StoredArray:
         """A sentence on the rows without a value, if there are some."""
         if not (count := sum(self.missing.values())):
             return None
-        instead = "" if self.type.is_ragged else str(self.type.fill)
-        return f"{self.path[-1]!r} of stream {self.path[-2]!r} has no value in {count} of its rows, which are {instead or 'empty'}"
+        where = f"{self.path[-1]!r} of stream {self.path[-2]!r} has no value in {count} of its"
+        if self.type.is_joined:
+            return f"{where} events"
+        return f"{where} rows, which are {'empty' if self.type.is_ragged else self.type.fill}"
 
     def _add(self, bundle: Bundle, step: Write | Extend, rows: int) -> None:
         def then(_: None) -> None:
@@ -155,7 +173,7 @@ class StoredArray:
         return isinstance(error, FinalError) and not isinstance(error, NotThereError)
 
     def _adopt(self, node: Node, learn: Callable[[Hints], None]) -> None:
-        there = None if _is_in_files(node) else type_of(node.structure)
+        there = None if _is_in_files(node) else type_of(node.structure, is_joined=self.type.is_joined)
         if there is None or self.type.merge(there) != there:
             raise Mismatch(self.path, f"it is {there}, and should be {self.type}")
         if there != self.type:  # it is wider, from an earlier pass over the same journal
@@ -211,11 +229,13 @@ def dims_of(schema: Schema, data_keys: Mapping[Any, Mapping[str, Any]]) -> dict[
     for column in schema.arrays:
         declared: Any = data_keys.get(column.key, {}).get("dims")
         lengths = column.type.row_shape
-        is_list = isinstance(declared, (list, tuple)) and len(declared) == len(lengths)
+        is_list = isinstance(declared, (list, tuple)) and len(declared) == len(
+            column.type.of_events.row_shape
+        )
         if is_list and all(isinstance(name, str) for name in declared):
-            found[column.key] = ("time", *declared)
+            found[column.key] = tuple(declared) if column.type.is_joined else ("time", *declared)
             continue
-        dims = ["time"]
+        dims = [f"{column.name}_dim0" if column.type.is_joined else "time"]
         for axis, length in enumerate(lengths, 1):
             again = lengths[: axis - 1].count(length)  # two dimensions of one array must not be called alike
             number = len(names) + 1
@@ -233,8 +253,9 @@ def _is_in_files(node: Node) -> bool:
     return node.data_source is None or node.data_source.get("management") == "external"
 
 
-def type_of(structure: dict[str, Any] | None) -> ArrayType | None:
+def type_of(structure: dict[str, Any] | None, *, is_joined: bool = False) -> ArrayType | None:
     """Return the type of an array of this structure; None if it is something else."""
     if structure is None or "data_type" not in structure:
         return None
-    return ArrayType(dtype_of(structure["data_type"]), tuple(structure["shape"][1:]), is_seen=True)
+    dtype, row_shape = dtype_of(structure["data_type"]), tuple(structure["shape"][1:])
+    return ArrayType(dtype, row_shape, is_seen=True, is_joined=is_joined)

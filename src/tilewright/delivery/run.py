@@ -64,12 +64,22 @@ class _Stream:
     order: int = 0
     """Checksum of the `seq_num` of the rows sent; see `tables.wire`."""
     stored: dict[str, StoredArray] = field(default_factory=dict)
-    """Arrays of the events, which have the table's rows."""
+    """Arrays of the events, which have the table's rows, or those of all values after one another."""
     arrays: dict[str, RemoteArray] = field(default_factory=dict)
     """Arrays in files."""
     config_updates: int = 0
     ahead: int = 0
     """Rows on the server after the last one of the journal."""
+
+    def sent(self, order: int) -> None:
+        """Know that the rows of a bundle are there, and their checksum with all before them."""
+        self.order = order
+        for array in self.stored.values():
+            array.sent()
+
+    def array_rows(self, events: int) -> dict[str, int]:
+        """Return how many rows each array of the events has, by its name, when the table has so many."""
+        return {name: array.rows_of(events) for name, array in self.stored.items()}
 
 
 class RunDelivery:
@@ -128,6 +138,11 @@ class RunDelivery:
     def stored(self) -> list[StoredArray]:
         """Arrays of the events, of all streams."""
         return [array for stream in self._streams.values() for array in stream.stored.values()]
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the server has rows of it."""
+        return any(stream.table is not None for stream in self._streams.values())
 
     def waiting_bytes(self) -> int:
         """Return how much of the journal the server does not have yet."""
@@ -310,7 +325,7 @@ class RunDelivery:
             done = bundle.send()
             self._note_refusals()
         for key, order in orders.items():
-            self._streams[key].order = order
+            self._streams[key].sent(order)
             self._plan.streams[key].sent()
 
     def _put_together(self, bundle: Bundle, *, closing: bool) -> dict[str, int]:
@@ -489,7 +504,11 @@ class RunDelivery:
             "documents": self._documents,
             "rows": self.rows,
             "seq_num_crc32": orders,
-            "arrays": {key: list(stream.stored) for key, stream in self._streams.items() if stream.stored},
+            "arrays": {
+                key: stream.array_rows(self._plan.streams[key].rows)
+                for key, stream in self._streams.items()
+                if stream.stored
+            },
             "verified": self.verified,
         }
         if self._path_map.rules:

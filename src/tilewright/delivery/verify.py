@@ -30,7 +30,7 @@ from tilewright.tables.wire import checksum
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -116,7 +116,11 @@ def check_report(uid: str, where: Target) -> Comparison:
             problems.append("its journal could not be read or understood in full: see its notes")
         rows = report.get("rows", {})
         for key, count in rows.items():
-            problems += _check_arrays(remote, (uid, key), report.get("arrays", {}).get(key, ()), count)
+            arrays = report.get("arrays", {}).get(key, {})
+            # Reports of versions before have the names only, of arrays with the table's rows.
+            if isinstance(arrays, list):
+                arrays = dict.fromkeys(arrays, count)
+            problems += _check_arrays(remote, (uid, key), arrays)
             problems += _check_stream(remote, (uid, key), count, report.get("seq_num_crc32", {}).get(key))
         return Comparison(uid, where.name, None, rows, tuple(problems))
     finally:
@@ -136,9 +140,9 @@ def _check_stream(remote: Remote, stream: Path, rows: int, order: int | None) ->
             yield f"{_shown(path)} has its rows in another order than they were delivered in"
 
 
-def _check_arrays(remote: Remote, stream: Path, names: Iterable[str], rows: int) -> Iterator[str]:
-    """Yield which arrays of the events have not as many rows as the table should have."""
-    for name in names:
+def _check_arrays(remote: Remote, stream: Path, arrays: Mapping[str, int]) -> Iterator[str]:
+    """Yield which arrays of the events have not as many rows as they should have."""
+    for name, rows in arrays.items():
         node = remote.get((*stream, name))
         there = 0 if node is None or node.structure is None else node.structure["shape"][0]
         if there != rows:

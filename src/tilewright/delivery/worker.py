@@ -36,7 +36,10 @@ INTERVAL = 0.2
 GLANCE_INTERVAL = 0.02
 """Seconds between two looks at how much has gathered."""
 ENOUGH_BYTES = 2 << 20
-"""Of a journal: with so much, a request costs little beside what it carries, and does not wait for the next round."""
+"""Of a journal: with so much, a request costs little beside what it carries, and does not wait for the next round.
+
+A run without rows does not wait either: its start goes out alone, and whoever watches has nothing to see until the rest is there.
+"""
 LOOK_INTERVAL = 1.0
 """Seconds between two looks at the directory for journals that nobody told of."""
 HEADER_SECONDS = 5.0
@@ -246,7 +249,10 @@ class Worker:
         with self._lock:
             runs = list(self._runs.values())
         return any(
-            run.live and run.level and run.trouble is None and run.delivery.waiting_bytes() >= ENOUGH_BYTES
+            run.live
+            and run.level
+            and run.trouble is None
+            and run.delivery.waiting_bytes() >= (ENOUGH_BYTES if run.delivery.has_rows else 1)
             for run in runs
             if run.delivery is not None
         )
