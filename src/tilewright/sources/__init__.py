@@ -1,8 +1,57 @@
 """Things that emit documents. In come files and instruments, out go `(name, document)` pairs.
 
-`files` replays files of documents; the command line and the tests call it.
+    Blocks           blocks of sound, as a microphone's buffer gives them: a run a session
+    Cable            files of a fibre-optic cable (DAS): the run of an acquisition
+    Embeddings       TFRecords of vectors of sound: the run of a dataset
+    Recordings       folders of audio recorders' files: the run of a deployment
+    read_documents   files of documents, replayed
+
+A source has a method `documents()` that yields those of a run; `as_flyer` makes a Bluesky device of any.
+Names are imported when they are first used: some sources take long to import.
 """
 
-from tilewright.sources.files import DocumentFile, document_file, read_documents
+from __future__ import annotations
 
-__all__ = ["DocumentFile", "document_file", "read_documents"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tilewright.sources.blocks import Blocks
+    from tilewright.sources.das import Cable
+    from tilewright.sources.embeddings import Embeddings
+    from tilewright.sources.files import DocumentFile, document_file, read_documents
+    from tilewright.sources.flying import as_flyer
+    from tilewright.sources.recordings import Recordings
+
+__all__ = [
+    "Blocks",
+    "Cable",
+    "DocumentFile",
+    "Embeddings",
+    "Recordings",
+    "as_flyer",
+    "document_file",
+    "read_documents",
+]
+
+_MODULES = {
+    "Blocks": "blocks",
+    "Cable": "das",
+    "DocumentFile": "files",
+    "Embeddings": "embeddings",
+    "Recordings": "recordings",
+    "as_flyer": "flying",
+    "document_file": "files",
+    "read_documents": "files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        message = f"module 'tilewright.sources' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"tilewright.sources.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
