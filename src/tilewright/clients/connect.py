@@ -20,15 +20,13 @@ from tiled.profiles import load_profiles
 from tilewright.clients.catalog import Catalog
 from tilewright.clients.run import Run
 from tilewright.clients.stream import Stream
+from tilewright.documents.names import CATALOG_FILE
 from tilewright.errors import InputError, NotFoundError, TilewrightError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tilewright.clients.catalog import Closeable
-
-CATALOG_FILE = "catalog.db"
-"""The file by which a directory made by `tilewright serve` is known."""
 
 _PROBE_SECONDS = 5.0
 """How long to wait for a first answer. Tiled itself goes on trying for 45 s before it says that nobody is there."""

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def make_dataset(
-    rows: pd.DataFrame | None, arrays: Mapping[str, Any], dim0: str, *, in_step: Collection[str] = ()
+    rows: pd.DataFrame | None,
+    arrays: Mapping[str, Any],
+    dim0: str,
+    *,
+    in_step: Collection[str] = (),
+    joined: Collection[str] = (),
 ) -> xr.Dataset:
     """Put columns and arrays side by side along the events.
 
@@ -34,6 +39,8 @@ def make_dataset(
     in_step
         Which of the arrays have a row for each row of the table. If the run is going on, one may have been asked for later
         than the other: as many rows are given as all have.
+    joined
+        Which of the arrays have the values of the events one after the other, along a dimension of their own.
     """
     values = {key: _values(client) for key, client in arrays.items()}
     if rows is not None:
@@ -53,11 +60,14 @@ def make_dataset(
             sizes |= zip(dims, column.shape, strict=True)
             variables[name] = (dims, column)
     for key, whole in values.items():
-        events = sizes.get(dim0, len(whole))
-        has_attempts = rows is not None and len(whole) == len(rows) != events  # as the table has
-        data = whole[kept] if has_attempts else whole
-        first = dim0 if len(data) == events else f"{key}_dim0"
-        array_dims = _dims(key, data.shape, first, getattr(arrays[key], "dims", None), sizes)
+        events, declared = sizes.get(dim0, len(whole)), getattr(arrays[key], "dims", None)
+        if key in joined:
+            data, first = whole, _own_dim(key, len(whole), dim0, declared, sizes)
+        else:
+            has_attempts = rows is not None and len(whole) == len(rows) != events  # as the table has
+            data = whole[kept] if has_attempts else whole
+            first = dim0 if len(data) == events else f"{key}_dim0"
+        array_dims = _dims(key, data.shape, first, declared, sizes)
         sizes |= zip(array_dims, data.shape, strict=True)
         variables[key] = (array_dims, data)
     return xr.Dataset(variables, coords=coords)
@@ -120,6 +130,14 @@ def _event(event: Any, dtype: np.dtype[Any]) -> Any:
         return np.array(values, dtype)
     except ValueError:
         return values
+
+
+def _own_dim(
+    key: str, length: int, dim0: str, declared: Sequence[str] | None, sizes: Mapping[Hashable, int]
+) -> str:
+    """Name the first dimension of an array that is not along the events, though it may be as long."""
+    is_free = declared and declared[0] not in (dim0, "time", "seq_num")
+    return declared[0] if declared and is_free and sizes.get(declared[0], length) == length else f"{key}_dim0"
 
 
 def _dims(

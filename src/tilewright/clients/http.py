@@ -7,6 +7,7 @@ pages as large as Tiled allows and for a table in one piece; and first for what 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 from weakref import WeakSet
@@ -16,13 +17,16 @@ from httpx import codes
 from tiled.client.utils import MSGPACK_MIME_TYPE, ClientError, handle_error, retry_context
 from tiled.utils import APACHE_ARROW_FILE_MIME_TYPE
 
-from tilewright.errors import TransientError
+from tilewright.errors import InputError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from tiled.client.context import Context
+
+    from tilewright.tables.conditions import Where
+    from tilewright.tables.selection import Selection
 
 PAGE_SIZE = 300
 """Children a page: the most that Tiled gives."""
@@ -33,7 +37,7 @@ _STOCK: WeakSet[Context] = WeakSet()
 _NO_ROUTE = '{"detail":"Not Found"}'
 """What a server answers, with 404, where it has no such route; a node that is not there is named."""
 
-_SAME_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
+SAME_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts from which rows come faster as they are than compressed: numbers shrink little, at 300 MB/s."""
 
 _URL_LIMIT = 2_000
@@ -84,7 +88,7 @@ def parts(context: Context, link: str) -> tuple[dict[str, Any], list[dict[str, A
     link
         The container's ``search`` link.
     """
-    answer = _ask_ours(context, "GET", _ours(link, "search", "parts"))
+    answer = ask_ours(context, "GET", ours(link, "search", "parts"))
     if answer is None:
         return None
     container, *inside = answer.json()
@@ -101,7 +105,7 @@ def file_checks(context: Context, link: str) -> list[dict[str, Any]] | None:
     link
         The run's ``search`` link.
     """
-    answer = _ask_ours(context, "GET", _ours(link, "search", "files"))
+    answer = ask_ours(context, "GET", ours(link, "search", "files"))
     return None if answer is None else [json.loads(line) for line in answer.content.splitlines() if line]
 
 
@@ -131,7 +135,7 @@ def listing(
     answer = None
     if limit is None or limit > PAGE_SIZE:  # one page is no slower by Tiled's route
         query = {"value": list(places), **params} | ({} if limit is None else {"limit": limit})
-        answer = _ask_ours(context, "GET", _ours(link, "search", "listing"), params=query)
+        answer = ask_ours(context, "GET", ours(link, "search", "listing"), params=query)
     if answer is not None:
         for line in answer.content.splitlines():
             key, *values = json.loads(line)
@@ -145,9 +149,14 @@ def listing(
 
 
 def read_columns(
-    context: Context, link: str, columns: Sequence[str], *, unless_increasing: str | None = None
+    context: Context,
+    link: str,
+    columns: Sequence[str],
+    *,
+    unless_increasing: str | None = None,
+    where: Where | None = None,
 ) -> pa.Table:
-    """Fetch columns of a table, all rows, in one request (more only where the server finds that too large).
+    """Fetch columns of a table in one request (more only where the server finds that too large).
 
     Parameters
     ----------
@@ -157,12 +166,19 @@ def read_columns(
         Names, at least one; the result has them in this order.
     unless_increasing
         One more column. A server of ours leaves it out if its values increase from row to row.
+    where
+        Only rows that meet it; None for all. With it, `unless_increasing` is never in the result: of rows with the same
+        value there, only the last is looked at. A server of ours finds them; of another one, all rows are fetched.
 
     Raises
     ------
     TransientError
         The table changed between being described and being read.
+    InputError
+        If `where` does not fit the table.
     """
+    if where is not None:
+        return _matching(context, link, columns, where, unless_increasing)
     more = [] if unless_increasing is None or unless_increasing in columns else [unless_increasing]
     try:
         table = _request(context, link, columns, more)
@@ -170,7 +186,14 @@ def read_columns(
         if error.response.status_code == codes.NOT_FOUND or "No such field" in str(error):
             raise _changed(link) from error
         names = [*columns, *more]
-        if len(names) == 1 or "Response would exceed" not in str(error):
+        if "Response would exceed" not in str(error):
+            raise
+        from tilewright.tables.selection import Selection  # noqa: PLC0415  # heavy
+
+        in_pieces = _selected(context, link, Selection(tuple(names)))
+        if in_pieces is not None:
+            return in_pieces
+        if len(names) == 1:
             raise
         middle = len(names) // 2
         return side_by_side(
@@ -179,6 +202,50 @@ def read_columns(
     if not set(columns) <= set(table.column_names):
         raise _changed(link)
     return table.select([*columns, *(name for name in more if name in table.column_names)])
+
+
+def _matching(
+    context: Context, link: str, columns: Sequence[str], where: Where, last_of: str | None
+) -> pa.Table:
+    """Fetch the rows that meet a condition; of a server that cannot be asked for them, all, and look through them here."""
+    from tilewright.tables.selection import Selection, selected  # noqa: PLC0415  # heavy
+
+    selection = Selection(tuple(columns), where, last_of)
+    found = _selected(context, link, selection)
+    return selected(read_columns(context, link, selection.needed()), selection) if found is None else found
+
+
+def _selected(context: Context, link: str, selection: Selection) -> pa.Table | None:
+    """Fetch the rows of a selection, as many a request as the server gives at once.
+
+    None where a server does not know selections: a stock one, or one of ours from before there were any.
+    """
+    import pyarrow as pa  # noqa: PLC0415  # heavy
+
+    from tilewright.tables.selection import MORE  # noqa: PLC0415  # heavy
+
+    parts: list[pa.Table] = []
+    count = 0
+    while True:
+        body = replace(selection, first_row=count).to_json()
+        try:
+            answer = ask_ours(context, "POST", ours(link, "table/full", "rows"), json=body)
+        except ClientError as error:
+            if error.response.status_code == codes.UNPROCESSABLE_ENTITY:
+                return None
+            if "No such field" in str(error):
+                raise _changed(link) from error
+            if error.response.status_code == codes.BAD_REQUEST and selection.where is not None:
+                raise InputError(
+                    f"the server cannot find the rows where {selection.where}: {error}"
+                ) from error
+            raise
+        if answer is None:
+            return None
+        parts.append(pa.ipc.open_stream(answer.content).read_all())
+        count += parts[-1].num_rows
+        if MORE not in answer.headers:
+            return pa.concat_tables(parts)
 
 
 def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
@@ -202,13 +269,13 @@ def _request(
 ) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415  # heavy; a listing of runs does without
 
-    url, by = _ours(link, "table/full", "rows"), {"unless_increasing": list(unless_increasing)}
-    streamed = _ask_ours(context, "POST", url, json=list(columns), params=by)
+    url, by = ours(link, "table/full", "rows"), {"unless_increasing": list(unless_increasing)}
+    streamed = ask_ours(context, "POST", url, json=list(columns), params=by)
     if streamed is not None:
         return pa.ipc.open_stream(streamed.content).read_all()
     columns = [*columns, *unless_increasing]
     headers = {"Accept": APACHE_ARROW_FILE_MIME_TYPE}
-    if httpx.URL(link).host in _SAME_MACHINE:
+    if httpx.URL(link).host in SAME_MACHINE:
         headers["Accept-Encoding"] = "identity"
     params: dict[str, Any] = parse_qs(urlparse(link).query)
     in_body = len(link) + sum(len("&column=") + len(name) for name in columns) > _URL_LIMIT
@@ -223,32 +290,49 @@ def _request(
     return pa.ipc.open_file(content).read_all()
 
 
-def _ours(link: str, theirs: str, route: str) -> str:
+def ours(link: str, theirs: str, route: str) -> str:
     """Return the address of a route of our server that stands beside one of Tiled's.
 
-    >>> _ours("http://host/api/v1/table/full/uid/primary/internal", "table/full", "rows")
+    >>> ours("http://host/api/v1/table/full/uid/primary/internal", "table/full", "rows")
     'http://host/api/v1/tilewright/rows/uid/primary/internal'
-    >>> _ours("http://host/api/v1/search", "search", "listing")  # without the last slash, it would be sent elsewhere
+    >>> ours("http://host/api/v1/search", "search", "listing")  # without the last slash, it would be sent elsewhere
     'http://host/api/v1/tilewright/listing/'
     """
     server, _, path = link.partition(f"/api/v1/{theirs}")
     return f"{server}/api/v1/tilewright/{route}/{path.removeprefix('/')}"
 
 
-def _ask_ours(context: Context, method: str, url: str, **request: Any) -> httpx.Response | None:
+def has_ours(context: Context) -> bool:
+    """Tell whether a server may have routes of ours: it has not turned out to have none."""
+    return context not in _STOCK
+
+
+def ask_ours(
+    context: Context,
+    method: str,
+    url: str,
+    receive: Callable[[httpx.Response], object] = httpx.Response.read,
+    **request: Any,
+) -> httpx.Response | None:
     """Return the answer of a route of ours, or None where Tiled's own has to be asked.
 
     A stock server has none; one of ours answers 404 for what only Tiled's can serve.
+
+    Parameters
+    ----------
+    receive
+        Takes the content of the answer as it comes; once for each attempt.
     """
-    if context in _STOCK:
+    if not has_ours(context):
         return None
     for attempt in retry_context(context):
-        with attempt:
-            response = context.http_client.request(method, url, **request)
+        with attempt, context.http_client.stream(method, url, **request) as response:
+            if response.is_error:
+                response.read()
             if response.status_code == codes.NOT_FOUND:
                 if response.text == _NO_ROUTE:
                     _STOCK.add(context)
                 return None
             answer: httpx.Response = handle_error(response)
-            answer.read()
+            receive(answer)
     return answer

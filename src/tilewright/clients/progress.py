@@ -58,7 +58,7 @@ def _in_notebook(sentence: str, pieces: int) -> Iterator[Callable[[], object]]:
 
     text = f"<div>{escape(sentence)}</div>"
     show: Any = HTML  # which has no types, as display
-    handle = display(show(text), display_id=True)  # type: ignore[no-untyped-call]
+    handle = display(show(text), display_id=True)
     done = 0
 
     def advance() -> None:

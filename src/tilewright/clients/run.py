@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from tilewright.clients.cables import Cable
+    from tilewright.clients.embeddings import Dataset
+    from tilewright.clients.recordings import Deployment
     from tilewright.delivery.verify import Comparison
+    from tilewright.tables.conditions import Where
 
 
 class Run(Container):
@@ -119,6 +123,7 @@ class Run(Container):
         *,
         timestamps: bool = False,
         attempts: bool = False,
+        where: str | Where | None = None,
     ) -> pd.DataFrame:
         """Return the rows of a stream: numbers, strings, booleans and short lists. See `Stream.table`.
 
@@ -128,11 +133,14 @@ class Run(Container):
         ------
         NotFoundError
             No such stream or column; the message names those there are.
+        InputError
+            If `where` cannot be read, or does not fit the columns.
         """
         node, inside = self._open(stream)
         if not isinstance(node, Stream):
             raise self._no_such_stream(stream, self.streams)
-        return node.table_of(node.layout(inside), columns, timestamps=timestamps, attempts=attempts)
+        layout = node.layout(inside)
+        return node.table_of(layout, columns, timestamps=timestamps, attempts=attempts, where=where)
 
     def read(
         self, stream: str = "primary", variables: str | Iterable[str] | None = None, dim0: str | None = None
@@ -160,6 +168,54 @@ class Run(Container):
         search = self.item["links"]["search"]
         paths = stream_paths(self.context, search)
         return asset_table(self.context, {name: f"{search}/{path}" for name, path in paths.items()})
+
+    def deployment(self, clocks: pd.DataFrame | None = None) -> Deployment:
+        """Return the recordings of a run of recorders, to be selected by time: `recordings.Deployment`.
+
+        Parameters
+        ----------
+        clocks
+            Tie points instead of those that the run has, for the units in it: one row each, with the columns unit, utc, sample
+            or nominal (what the unit's clock said), and uncertainty (ns) if known; or unit, time (what the clock said)
+            and drift (seconds by which it was ahead).
+
+        Raises
+        ------
+        InputError
+            If no stream of the run is a recorder's. If `clocks` is not what it should be, when it is needed.
+        """
+        from tilewright.clients.recordings import Deployment  # noqa: PLC0415 - for runs of recorders alone
+
+        return Deployment(self, clocks)
+
+    def embeddings(self, model: str | None = None) -> Dataset:
+        """Return the vectors of a run of embeddings with what is known of each: `embeddings.Dataset`.
+
+        Parameters
+        ----------
+        model
+            What made the vectors, where the run does not tell: those of different models are not compared with each other.
+
+        Raises
+        ------
+        InputError
+            If the run has no embeddings, or was made by another model.
+        """
+        from tilewright.clients.embeddings import Dataset  # noqa: PLC0415 - for runs of embeddings alone
+
+        return Dataset(self, model)
+
+    def cable(self) -> Cable:
+        """Return the samples of a run of a fibre-optic cable, to be selected by time and distance: `cables.Cable`.
+
+        Raises
+        ------
+        InputError
+            If the run is no acquisition of a cable.
+        """
+        from tilewright.clients.cables import Cable  # noqa: PLC0415 - for runs of cables alone
+
+        return Cable(self)
 
     def __getitem__(
         self, keys: str | tuple[str, ...], _ignore_inlined_contents: bool = False

@@ -14,18 +14,19 @@ from tiled.client.container import Container
 from tiled.client.utils import client_for_item
 
 from tilewright.clients import frames
-from tilewright.clients.http import read_columns, side_by_side
 from tilewright.clients.layout import KEYS, OURS, REJECTED, Layout, stream_layout, stream_parts
+from tilewright.clients.rows import every_row, matching_rows
+from tilewright.documents import is_joined
 from tilewright.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
-    import pyarrow as pa
     import xarray as xr
 
     from tilewright.tables import Schema
+    from tilewright.tables.conditions import Where
 
 
 class Stream(CompositeClient):
@@ -82,7 +83,12 @@ class Stream(CompositeClient):
         )
 
     def table(
-        self, columns: str | Iterable[str] | None = None, *, timestamps: bool = False, attempts: bool = False
+        self,
+        columns: str | Iterable[str] | None = None,
+        *,
+        timestamps: bool = False,
+        attempts: bool = False,
+        where: str | Where | None = None,
     ) -> pd.DataFrame:
         """Return the stream's rows: numbers, strings, booleans and short lists, never images.
 
@@ -100,6 +106,13 @@ class Stream(CompositeClient):
         attempts
             A plan that was rewound took some seq_num more than once. False for the last attempt of each; True
             for every row in the order taken.
+        where
+            Only rows that meet this, such as ``"site_id == 285 and subsite_name == 'Dry-A'"``: any columns, also ones that
+            are not asked for, compared by ``== != < <= > >=`` with numbers, texts, True, False or each other; ``in`` and
+            ``not in`` a list; ``is None``; a column of booleans by itself; and, or, not. A column whose name is no
+            identifier stands in backquotes. A missing value meets no comparison, and so all negations
+            (`tilewright.tables.conditions`). Our server finds the rows, so that only they travel; of another one, or of a
+            stream of more than 1,024 columns, all rows are fetched. Without `attempts`, the last ones are looked at.
 
         Returns
         -------
@@ -112,15 +125,24 @@ class Stream(CompositeClient):
         ------
         NotFoundError
             No such column; the message names those there are.
+        InputError
+            If `where` cannot be read, names a column that there is not, or compares a text with a number.
         """
-        return self.table_of(self.layout(), columns, timestamps=timestamps, attempts=attempts)
+        return self.table_of(self.layout(), columns, timestamps=timestamps, attempts=attempts, where=where)
 
     def table_of(
-        self, layout: Layout, columns: str | Iterable[str] | None, *, timestamps: bool, attempts: bool
+        self,
+        layout: Layout,
+        columns: str | Iterable[str] | None,
+        *,
+        timestamps: bool,
+        attempts: bool,
+        where: str | Where | None,
     ) -> pd.DataFrame:
         """Return what `table` does, of a stream that is laid out in this way; `Run.table` calls it."""
         wanted = self._wanted(layout, columns, timestamps=timestamps)
-        rows = self._rows(layout, wanted, repeats=not attempts)
+        condition = None if where is None else self._condition(layout, where)
+        rows = self._rows(layout, wanted, repeats=not attempts, where=condition)
         if not attempts and "seq_num" in rows:
             rows = rows.iloc[frames.last_attempts(rows["seq_num"])].reset_index(drop=True)
         return rows[wanted]
@@ -181,11 +203,11 @@ class Stream(CompositeClient):
         columns = [name for name in wanted if name not in layout.arrays and name not in KEYS]
         rows = self._rows(layout, [*KEYS, *columns]) if layout.tables else None
         arrays = {key: self._lazy(layout.arrays[key]) for key in wanted if key in layout.arrays}
+        joined = [key for key in arrays if is_joined(self.data_keys.get(key))]
         # Only our writer has a row in them for each row of the table.
-        in_step = (
-            layout.in_events if any(spec["name"] == OURS for spec in self.item["attributes"]["specs"]) else ()
-        )
-        return make_dataset(rows, arrays, dim0 or "time", in_step=[key for key in in_step if key in arrays])
+        is_ours = any(spec["name"] == OURS for spec in self.item["attributes"]["specs"])
+        in_step = [key for key in layout.in_events if is_ours and key in arrays and key not in joined]
+        return make_dataset(rows, arrays, dim0 or "time", in_step=in_step, joined=joined)
 
     def __getitem__(
         self, key: str | tuple[str, ...], _ignore_inlined_contents: bool = False
@@ -254,34 +276,50 @@ class Stream(CompositeClient):
         added = [f"ts_{name}" for name in names if f"ts_{name}" in stamps] if timestamps else []
         return list(dict.fromkeys([*names, *added]))
 
-    def _rows(self, layout: Layout, columns: Sequence[str], *, repeats: bool = False) -> pd.DataFrame:
+    def _condition(self, layout: Layout, where: str | Where) -> Where:
+        """Return a condition that fits the stream's columns, before anything is asked for."""
+        from tilewright.tables.matching import fitted  # noqa: PLC0415  # heavy
+        from tilewright.tables.where import parse  # noqa: PLC0415  # heavy
+
+        types = {name: type_ for table in layout.tables for name, type_ in table.types().items()}
+        if not layout.tables:
+            types = {field.name: field.type for field in self._empty_schema(layout).arrow}
+        condition = parse(where, types) if isinstance(where, str) else where
+        fitted(condition, types)
+        return condition
+
+    def _rows(
+        self,
+        layout: Layout,
+        columns: Sequence[str],
+        *,
+        repeats: bool = False,
+        where: Where | None = None,
+    ) -> pd.DataFrame:
         """Fetch columns, every row in the order taken, one request a table concerned.
 
         Parameters
         ----------
         repeats
-            Whether to fetch seq_num too, if it tells of rows that were taken again. A server of ours leaves it out
-            if it does not; a stock one sends it anyhow.
+            Whether to fetch seq_num too, if it tells of rows that were taken again; see `rows`.
+        where
+            Only rows that meet it; with `repeats`, of those that are the last of their seq_num.
         """
         names = list(dict.fromkeys(columns))
         if not layout.tables:
             empty = self._empty_schema(layout).arrow.empty_table().select(names)
             return frames.to_frame(empty, {field.name: field.type for field in empty.schema})
-        parts: list[pa.Table] = []
-        types: dict[str, pa.DataType] = {}
-        for table in layout.tables:
-            here = [name for name in names if layout.home(name) is table]
-            by = "seq_num" if repeats and layout.home("seq_num") is table else None
-            if here or by:
-                parts.append(
-                    read_columns(self.context, table.link, here or ["seq_num"], unless_increasing=by)
-                )
-                types |= table.types()
-        if not parts:
+        if where is None:
+            rows = every_row(self.context, layout, names, repeats=repeats)
+        else:
+            rows = matching_rows(self.context, layout, names, where, repeats=repeats)
+        if rows is None:
             import pandas as pd  # noqa: PLC0415  # heavy
 
             return pd.DataFrame()
-        return frames.to_frame(side_by_side(parts), types)
+        homes = {home.path: home for name in rows.column_names if (home := layout.home(name)) is not None}
+        types = {name: type_ for home in homes.values() for name, type_ in home.types().items()}
+        return frames.to_frame(rows, types)
 
     def _empty_schema(self, layout: Layout) -> Schema:
         """Return the schema of the table that a stream without rows would have: what the descriptor says."""

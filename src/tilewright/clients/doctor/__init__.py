@@ -21,7 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tilewright.clients.connect import CATALOG_FILE
 from tilewright.clients.doctor.diagnosis import MARKS, Check, Diagnosis, Verdict, bad, not_checked
 from tilewright.clients.doctor.directory import check_paths, is_served
 from tilewright.clients.doctor.files import check_journal_directory, check_room
@@ -31,6 +30,7 @@ from tilewright.clients.doctor.server import check_clock, check_versions, reach
 from tilewright.clients.doctor.storage import FILES, check_storage
 from tilewright.clients.doctor.visit import Visit
 from tilewright.delivery import target
+from tilewright.documents.names import CATALOG_FILE
 from tilewright.errors import SetupError
 from tilewright.journal import default_directory
 
@@ -114,7 +114,7 @@ def _start(
     from tilewright.server import serve  # noqa: PLC0415 - slow to import; an address does not need it
 
     try:
-        server = serve(directory, announce=False, readable_storage=detectors)
+        server = serve(directory, announce=False, readable_storage=detectors, remember=False)
     except SetupError as error:
         return None, [bad(name, "no server can be started on it", str(error))]
     closing_last.enter_context(server)

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlsplit
 
 from tiled.utils import path_from_uri
 
-from tilewright.clients.connect import CATALOG_FILE
 from tilewright.clients.doctor.diagnosis import bad, good, warning
+from tilewright.documents.names import CATALOG_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path

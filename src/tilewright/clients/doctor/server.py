@@ -34,7 +34,9 @@ CLOCKS_APART = 2.0
 DATE_RESOLUTION = 1.0
 """Seconds: what the header Date is rounded down to."""
 DATE_AGE = 1.0
-"""Seconds that the header may be old: Uvicorn renews it this often."""
+"""Seconds that the header may be old: Uvicorn renews it this often, counting turns of its loop."""
+DATE_TURNS = 10
+"""Turns between two renewals: one that answers late turns late, so its header may be older by so many answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,14 @@ def _not_tiled(visit: Visit, answer: httpx.Response) -> Check | None:
 def _clock(answers: list[tuple[httpx.Response, _Trip]]) -> tuple[float, float] | None:
     """Return how far the server's clock is ahead: what all its answers agree on, from the least to the most."""
     least, most = [], []
+    age = DATE_AGE + DATE_TURNS * max(trip.seconds for _, trip in answers)
     for answer, trip in answers:
         try:
             theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
         except (KeyError, ValueError):
             return None
         least.append(theirs - (trip.sent + trip.seconds))
-        most.append(theirs + DATE_RESOLUTION + DATE_AGE - trip.sent)
+        most.append(theirs + DATE_RESOLUTION + age - trip.sent)
     return max(least), min(most)
 
 
