@@ -1,0 +1,123 @@
+"""Where outputs are cut into tiles: a pipeline's blocks come in, tiles go out; called by `pictures`, and by whoever reads tiles.
+
+Tiles lie side by side from the acquisition's first sample and channel on, so that a tile has the same number and the same
+samples whatever is computed, in whatever chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tilewright.errors import InputError
+from tilewright.processing.base import positive, whole
+from tilewright.processing.spans import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tilewright.processing.pipeline import Pipeline
+    from tilewright.processing.spans import Block, Samples, Shape, Signal
+
+AT_ONCE = 4
+"""Tiles' lengths a chunk: of 15 s, with 2 s overlap each side, a twentieth is computed twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How large tiles are; those at the cable's end, and the acquisition's, have what is left."""
+
+    seconds: float
+    """Rounded to samples of the outputs, at least one."""
+    channels: int
+    """Of the outputs."""
+
+    def __post_init__(self) -> None:
+        positive(self.seconds, "a tile's length in seconds")
+        whole(self.channels, 1, "a tile's number of channels")
+
+    def samples(self, rate: float) -> int:
+        """Return how many samples of the outputs a tile has, at this rate of theirs."""
+        return max(1, round(self.seconds * rate))
+
+    def count(self, shape: Shape) -> tuple[int, int]:
+        """Return how many tiles there are in time, and in distance, of outputs of such a shape."""
+        return -(-shape.samples // self.samples(shape.rate)), -(-shape.channels // self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tile lies among the outputs."""
+
+    row: int
+    """Number in time, from 0."""
+    column: int
+    """Number in distance, from 0."""
+    samples: Span
+    channels: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Outputs of a time span and a distance span."""
+
+    place: Place
+    values: Samples
+    """Shape (distance, time): part of a block's."""
+
+
+def cut(block: Block, tiling: Tiling) -> Iterator[Tile]:
+    """Return the tiles of a block, all of a time before those of the next.
+
+    Raises
+    ------
+    InputError
+        If the block starts or ends within a tile.
+    """
+    length, span = tiling.samples(block.rate), block.span
+    if span.start % length or (span.stop % length and span.stop != block.samples):
+        raise InputError(
+            f"cannot cut samples {span.start} to {span.stop} into tiles of {length}: expected whole tiles, which start at "
+            f"multiples of {length}; take such a span, and chunks of a multiple"
+        )
+    return _tiles(block, tiling.channels, length)
+
+
+def _tiles(block: Block, channels: int, length: int) -> Iterator[Tile]:
+    for start in range(0, block.values.shape[1], length):
+        for first in range(0, len(block.values), channels):
+            values = block.values[first : first + channels, start : start + length]
+            at = block.start + start
+            place = Place(
+                at // length,
+                first // channels,
+                Span(at, at + values.shape[1]),
+                Span(first, first + len(values)),
+            )
+            yield Tile(place, values)
+
+
+def tiled(
+    pipeline: Pipeline,
+    signal: Signal,
+    tiling: Tiling,
+    rows: Span | None = None,
+    *,
+    at_once: int = AT_ONCE,
+    workers: int | None = None,
+) -> Iterator[Block]:
+    """Return a pipeline's outputs in blocks that can be `cut`, of some tiles in time; None for all.
+
+    Raises
+    ------
+    InputError
+        If there are no such tiles, or the pipeline cannot be run.
+    """
+    whole(at_once, 1, "the number of tiles' lengths a chunk")
+    shape = pipeline.shape(signal.shape)
+    length, (count, _) = tiling.samples(shape.rate), tiling.count(shape)
+    rows = Span(0, count) if rows is None else rows
+    if not 0 <= rows.start < rows.stop <= count:
+        raise InputError(f"cannot take tiles {rows.start} to {rows.stop} in time: there are {count}, from 0")
+    wanted = Span(rows.start * length, rows.stop * length).within(shape.samples)
+    return pipeline.run(signal, wanted, chunk=at_once * length, workers=workers)
