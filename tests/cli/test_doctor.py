@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tilewright.cli import doctor
 from tilewright.clients.doctor import Check, Diagnosis, Verdict
+from tilewright.clients.doctor import server as doctor_server
 
 
 @pytest.fixture
@@ -22,12 +23,13 @@ def diagnosis(tmp_path):
     return Diagnosis("http://x", tmp_path, checks)
 
 
-def test_a_healthy_catalog(cli, address):
+def test_a_healthy_catalog(cli, address, monkeypatch):
+    monkeypatch.setattr(doctor_server, "SLOW", 60)  # how busy this machine is, is not what is asked
     result = cli("doctor", "--catalog", address)
     assert (result.status, result.err) == (0, "")
     lines = result.out.splitlines()
+    assert [line for line in lines[:-1] if not line.startswith("good         ")] == []
     assert lines[-1] == f"{len(lines) - 1} checks: all good"
-    assert all(line.startswith("good         ") for line in lines[:-1])
     assert address.partition("api_key=")[2] not in result.out
 
 

@@ -15,8 +15,19 @@ GROUPS = [group.name for group in app.registered_groups]
 
 
 def test_the_commands():
-    assert COMMANDS == ["demo", "serve", "replay", "deliver", "doctor", "runs", "show", "table", "verify"]
-    assert GROUPS == ["journal"]
+    assert COMMANDS == [
+        "demo",
+        "serve",
+        "replay",
+        "deliver",
+        "doctor",
+        "runs",
+        "show",
+        "table",
+        "verify",
+        "plot",
+    ]
+    assert GROUPS == ["record", "process", "journal"]
 
 
 def test_help_names_every_command(cli):

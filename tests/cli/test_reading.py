@@ -131,6 +131,22 @@ class TestTable:
         assert cells(cli("table", "3", *columns).out)[1:] == [["1", "1"], ["2", "3"], ["3", "4"]]
         assert len(cells(cli("table", "3", *columns, "--attempts").out)) == 5
 
+    def test_where(self, cli, filled):
+        columns = ("--columns", "seq_num,x1")
+        result = cli("table", "1", *columns, "--where", "x0 > 3 and not x1 >= 6.5 or seq_num in [1]")
+        assert cells(result.out)[1:] == [["1", "1.001"], ["4", "4.001"], ["5", "5.001"], ["6", "6.001"]]
+        assert cli("table", "1", "--where", "x0 > 30").out == "no rows\n"
+
+    def test_a_where_that_cannot_be(self, cli, filled):
+        result = cli("table", "1", "--where", "x9 > 3")
+        assert result.status == 1
+        assert result.error.startswith(
+            "tilewright: no column 'x9' to compare. There are: seq_num, time, x0, x1, x2"
+        )
+        result = cli("table", "1", "--where", "x0 = 3")
+        assert result.status == 1
+        assert "cannot read where='x0 = 3'" in result.error
+
     @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
     @pytest.mark.parametrize("scan_id", [1, 3])
     def test_a_file_has_what_table_gives(self, cli, filled, tmp_path, suffix, scan_id):

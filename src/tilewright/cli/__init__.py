@@ -1,4 +1,4 @@
-"""The command line: `tilewright demo | serve | replay | deliver | runs | show | table | verify`. One file a group of commands.
+"""The command line: `tilewright demo | serve | replay | record | deliver | runs | show | table | verify | plot | process`. One file a group of commands.
 
 Errors that a user can do something about are one line and exit status 1; `--verbose` shows the traceback.
 """
@@ -6,27 +6,17 @@ Errors that a user can do something about are one line and exit status 1; `--ver
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from importlib.metadata import version
-from typing import Any
 
 import typer
-from typer.core import TyperCommand
 from typer.main import get_command
 
-from tilewright.cli import deliver, demo, doctor, journals, reading, replay, serving
+from tilewright.cli import deliver, demo, doctor, journals, plot, process, reading, record, replay, serving
+from tilewright.cli.common import RunCommand
 from tilewright.errors import TilewrightError
 
 VERBOSE = "--verbose"
-
-
-class RunCommand(TyperCommand):
-    """A command that takes a run, which may be a negative number: -1 is no option."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse with a blank before each negative number, which `int` passes over and the parser of options does not."""
-        return super().parse_args(ctx, [re.sub(r"^(?=-\d+$)", " ", argument) for argument in args])
 
 
 app = typer.Typer(
@@ -46,6 +36,9 @@ app.command()(reading.runs)
 app.command(cls=RunCommand)(reading.show)
 app.command(cls=RunCommand)(reading.table)
 app.command(cls=RunCommand)(reading.verify)
+app.command(cls=RunCommand)(plot.plot)
+app.add_typer(record.app, name="record")
+app.add_typer(process.app, name="process")
 app.add_typer(journals.app, name="journal")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from tilewright.errors import NotFoundError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
@@ -49,6 +51,14 @@ RunArgument = Annotated[
 ]
 
 
+class RunCommand(TyperCommand):
+    """A command that takes a run, which may be a negative number: -1 is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse with a blank before each negative number, which `int` passes over and the parser of options does not."""
+        return super().parse_args(ctx, [re.sub(r"^(?=-\d+$)", " ", argument) for argument in args])
+
+
 @contextmanager
 def opened(catalog: str) -> Iterator[Any]:
     """Open the catalog for reading; close it at the end."""
@@ -61,19 +71,27 @@ def opened(catalog: str) -> Iterator[Any]:
 
 
 @contextmanager
-def writable(catalog: str, *, make: bool = True) -> Iterator[Any]:
-    """Yield what `TiledWriter` writes to: a server on the directory, made if need be and allowed, or the address."""
+def writable(catalog: str, *, make: bool = True, readable: Iterable[Path] = ()) -> Iterator[Any]:
+    """Yield what `TiledWriter` writes to: a server on the directory, made if need be and allowed, or the address.
+
+    Parameters
+    ----------
+    make
+        Whether to make a directory that is not there.
+    readable
+        Directories with files that the server on a directory may read; what is at an address has its own.
+    """
     if is_address(catalog):
         yield catalog
         return
-    from tilewright.clients.connect import CATALOG_FILE  # noqa: PLC0415 - slow to import; --help must not wait
+    from tilewright.documents.names import CATALOG_FILE  # noqa: PLC0415 - slow to import; --help must not wait
 
     if not (make or (Path(catalog) / CATALOG_FILE).exists()):
         raise NotFoundError(f"there is no catalog in {catalog}")
     from tilewright.server import serve  # noqa: PLC0415 - slow to import; --help must not wait
 
     with _advised():
-        server = serve(Path(catalog), announce=False)
+        server = serve(Path(catalog), announce=False, readable_storage=list(readable))
     with server:
         yield server
 

@@ -45,6 +45,7 @@ def demo(
     run_engine, scan = _instrument()
     from tilewright import TiledWriter, open_catalog, serve  # noqa: PLC0415 - slow to import
     from tilewright.cli.printing import file_lines, rows_text, run_tree  # noqa: PLC0415
+    from tilewright.documents.names import CATALOG_FILE  # noqa: PLC0415
 
     began = time.monotonic()
     with serve(directory, announce=False) as server:
@@ -60,7 +61,7 @@ def demo(
             _say("Its rows, read back through the server: run.table()", rows)
             _say("The run's tree")
             console().print(run_tree(run))
-        recorded = catalog_rows(server.directory / "catalog.db", uid)
+        recorded = catalog_rows(server.directory / CATALOG_FILE, uid)
         _say("What the SQLite catalog recorded: nodes, and their assets", "\n".join(file_lines(recorded)))
         _say(f"Where the files lie: {server.directory}", "\n".join(_files(server.directory)))
         _say("The run in the browser", f"{server.address}/ui/browse/{uid}?api_key={server.api_key}")

@@ -13,16 +13,14 @@ from tilewright.cli.common import (
     CatalogOption,
     RunArgument,
     console,
-    counted,
     find_run,
     opened,
 )
+from tilewright.cli.output import check_output, write_rows
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_WRITERS = {".csv": "to_csv", ".parquet": "to_parquet"}
 
 
 def runs(
@@ -76,6 +74,9 @@ def table(
     attempts: Annotated[
         bool, typer.Option("--attempts", help="With rows that a rewound plan repeated.")
     ] = False,
+    where: Annotated[
+        str | None, typer.Option(help="Only rows that meet this, such as \"x > 2 and label == 'a'\".")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write to this file: .csv or .parquet.")] = None,
 ) -> None:
     """Print the rows of a stream, or write them to a file.
@@ -85,16 +86,16 @@ def table(
     from tilewright.cli.printing import rows_text  # noqa: PLC0415 - slow to import
 
     if output is not None:
-        _check_output(output)
+        check_output(output)
     wanted = None if columns is None else [name.strip() for name in columns.split(",")]
     with opened(catalog) as found:
         item = find_run(found, run)
-        rows = item.table(stream, columns=wanted, timestamps=timestamps, attempts=attempts)
+        rows = item.table(stream, columns=wanted, timestamps=timestamps, attempts=attempts, where=where)
         data_keys = item[stream].data_keys
     if output is None:
         typer.echo(rows_text(rows, data_keys))
     else:
-        _write(rows, output)
+        write_rows(rows, output)
 
 
 def verify(
@@ -148,21 +149,3 @@ def _runs_text(table: pd.DataFrame) -> str:
     }
     cells = [["-" if pd.isna(cell) else str(cell) for cell in shown[name]] for name in headings]
     return aligned([list(headings.values()), *zip(*cells, strict=True)])
-
-
-def _check_output(output: Path) -> None:
-    if output.suffix not in _WRITERS:
-        raise InputError(f"cannot write {output}: expected a name that ends in {' or '.join(_WRITERS)}")
-    if not output.parent.is_dir():
-        raise InputError(f"cannot write {output}: there is no directory {output.parent}; make it first")
-
-
-def _write(rows: pd.DataFrame, output: Path) -> None:
-    """Write beside the file and move it into its place: a failure leaves what was there."""
-    part = output.with_name(f".{output.name}.part")
-    try:
-        getattr(rows, _WRITERS[output.suffix])(part, index=False)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
-    typer.echo(f"{counted(len(rows), 'row')} written to {output}")

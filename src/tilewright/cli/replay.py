@@ -18,8 +18,8 @@ from tilewright.cli.common import (
     stopped_by,
     writable,
 )
-from tilewright.cli.patience import Patience, obstacle
-from tilewright.errors import InputError, TransientError
+from tilewright.cli.delivering import INTERRUPTED, deliver, heed
+from tilewright.errors import InputError
 
 if TYPE_CHECKING:
     import threading
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from tilewright.journal import JournalReader
     from tilewright.sources import DocumentFile
     from tilewright.writer import TiledWriter
-
-POLL = 0.2
-INTERRUPTED = 130
-"""Exit status that shells give what Ctrl-C ended."""
 
 
 @dataclass(slots=True)
@@ -100,7 +96,7 @@ def _replay(
 
     from tilewright.writer import TiledWriter  # noqa: PLC0415 - slow to import
 
-    _heed(stop)
+    heed(stop)
     console = Console(stderr=True)
     tallies = {path: _Tally() for path in files}
     with writable(catalog) as target:
@@ -109,15 +105,10 @@ def _replay(
             with Progress(console=console, disable=not console.is_terminal) as progress:
                 for path, tally in tallies.items():
                     _record(path, writer, tally, progress, stop)
-                _deliver(writer, progress, stop)
+                deliver(writer, progress, stop)
             return tallies, writer.status().failed
         finally:
             writer.close(timeout=0)  # what still waits is in the journals
-
-
-def _heed(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise KeyboardInterrupt
 
 
 def _record(
@@ -128,7 +119,7 @@ def _record(
         with _opened(path) as source:
             task = progress.add_task(path.name, total=path.stat().st_size)
             for name, doc in source:
-                _heed(stop)
+                heed(stop)
                 _give(writer, name, doc, path, tally)
                 progress.update(task, completed=source.position)
             progress.update(task, completed=source.position)
@@ -144,33 +135,6 @@ def _give(writer: TiledWriter, name: str, doc: dict[str, Any], path: Path, tally
         writer(name, doc)
     except InputError as error:
         tally.problems.append(f"{path}, document {tally.documents}: {error}")
-
-
-def _deliver(writer: TiledWriter, progress: Progress, stop: threading.Event) -> None:
-    """Wait until the server has everything, but for the runs that it refuses.
-
-    Raises
-    ------
-    TransientError
-        If the server cannot be reached, or takes nothing; the journals keep what waits.
-    """
-    status = writer.status()
-    total, patience = len(status.waiting), Patience(status)
-    task = progress.add_task(f"delivering {counted(total, 'run')}", total=total)
-    writer.end_runs()
-    while True:
-        writer.flush(timeout=POLL)
-        _heed(stop)
-        status = writer.status()
-        progress.update(task, completed=total - len(status.waiting))
-        if not status.waiting:  # delivered, or given up
-            return
-        if patience.is_over(status, away=status.reachable is False):
-            waiting = counted(len(status.waiting), "run")
-            raise TransientError(
-                f"{obstacle(status)}. Nothing is lost: {waiting} in {writer.journal}; repeat the command when the server is"
-                " well again."
-            )
 
 
 @contextmanager

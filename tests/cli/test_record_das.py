@@ -1,0 +1,208 @@
+"""`tilewright record das`: files of a fibre-optic cable into a catalog, whenever it is stopped and started again."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from tilewright import open_catalog, serve
+from tilewright.testing.cables import samples_of, write_prodml, write_silixa, write_store, write_terra15
+
+COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+
+
+@pytest.fixture
+def folder(folder):
+    """Return a folder of this name that the server may read."""
+    south = folder / "south"
+    south.mkdir()
+    return south
+
+
+@pytest.fixture(scope="module")
+def server(readable):
+    with serve(announce=False, readable_storage=readable) as server:
+        yield server
+
+
+def assert_recorded(run, expected):
+    """Check that the catalog has these samples, whole and in parts."""
+    array = run["das"]["data"]
+    assert array.dims == ("time", "distance")
+    assert array.shape == expected.shape
+    assert np.array_equal(array[:], expected)
+    part = (slice(len(expected) // 3, -5, 7), slice(1, 6, 2))
+    assert np.array_equal(array[part], expected[part])
+    assert run.verify(files=True).equal
+    assert run.notes == []
+
+
+@pytest.mark.parametrize("write", [write_prodml, write_silixa, write_terra15])
+def test_files(cli, folder, catalog, address, write):
+    for number in range(3):
+        write(folder / f"{number}.h5", 1000 * number)
+    result = cli("record", "das", folder, "--catalog", address)
+    (run,) = catalog.values()
+    assert (result.status, result.err) == (0, "")
+    assert result.out == f"south: 3 files, 15.00 s; run {run.uid[:8]} is finished; 0 problems\n"
+    assert_recorded(run, samples_of(0, 3000, 8))
+    assert run.table("das")["first"].tolist() == [0, 1000, 2000]
+    again = cli("record", "das", folder, "--catalog", address)
+    assert again.out == f"south: nothing new; run {run.uid[:8]} is finished\n"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_store_by_distance(cli, folder, catalog, address, zarr_format):
+    path = write_store(folder / "cable.zarr", zarr_format=zarr_format)
+    command = ("record", "das", path, "--acquisition", "RCA", "--spacing", 2.0419, "--catalog", address)
+    assert cli(*command).status == 0
+    (run,) = catalog.values()
+    array = run["das"]["data"]
+    assert (array.dims, array.shape, array.dtype) == (("distance", "time"), (8, 3000), np.int32)
+    assert np.array_equal(array[2:7, 1100:2100], samples_of(1100, 1000, 8).T[2:7])
+    assert np.array_equal(array[:], samples_of(0, 3000, 8).T)
+    assert (run.start["acquisition"], run.start["cable"]["spacing"]) == ("RCA", 2.0419)
+    assert run.verify(files=True).equal
+    assert run.notes == []
+
+
+def test_stores_by_time(cli, folder, catalog, address):
+    for number in range(2):
+        write_store(folder / f"{number}.zarr", 3000 * number, by_time=True)
+    assert cli("record", "das", folder, "--catalog", address).status == 0
+    assert_recorded(catalog[-1], samples_of(0, 6000, 8))
+
+
+def test_loci_first(cli, folder, catalog, address):
+    write_prodml(folder / "0.h5", by_time=False)
+    assert cli("record", "das", folder, "--catalog", address).status == 0
+    array = catalog[-1]["das"]["data"]
+    assert array.dims == ("distance", "time")
+    assert np.array_equal(array[:], samples_of(0, 1000, 8).T)
+
+
+def test_one_channel(cli, folder, catalog, address):
+    for number in range(2):
+        write_prodml(folder / f"{number}.h5", 1000 * number, channels=1)
+    assert cli("record", "das", folder, "--catalog", address).status == 0
+    array = catalog[-1]["das"]["data"]
+    assert array[:].tolist() == samples_of(0, 2000, 1)[:, 0].tolist()
+
+
+def test_room_for_more(cli, folder, catalog, address):
+    write_terra15(folder / "0.h5", 0, 600, room=400)
+    write_terra15(folder / "1.h5", 600, 500, room=9)
+    assert cli("record", "das", folder, "--catalog", address).status == 0
+    assert_recorded(catalog[-1], samples_of(0, 1100, 8))
+
+
+@pytest.mark.parametrize("name", ["prodml_2.0.h5", "silixa_h5_1.hdf5", "terra15_v5_test_file.hdf5"])
+def test_real_files(cli, tmp_path, test_data, name):
+    path = test_data / "das" / name
+    assert cli("record", "das", path, "--catalog", tmp_path / "data").status == 0
+    with open_catalog(tmp_path / "data") as runs, h5py.File(path) as file:
+        assert_recorded(runs[-1], file[runs[-1].start["cable"]["dataset"]][:])
+
+
+def test_what_is_odd(cli, folder, catalog, address):
+    write_prodml(folder / "0.h5")
+    write_prodml(folder / "1.h5", 1600)
+    write_prodml(folder / "2.h5", 2600, channels=9)
+    result = cli("record", "das", folder, "--catalog", address)
+    assert result.status == 1
+    assert result.err.splitlines() == [
+        "1.h5: it starts 3 s (600 samples) after 0.h5 ends: a gap",
+        "2.h5: it is other than the files before it: channels 9, not 8; record it as another acquisition",
+    ]
+    assert "south: 2 files, 10.00 s;" in result.out
+    assert result.out.endswith("2 problems\n")
+    (run,) = catalog.values()
+    assert run.table("rejected_files")["file"].tolist() == ["2.h5"]
+    assert run.table("das")["gap"].tolist()[1] == 3 * 10**9
+
+
+def test_what_comes_later_is_a_run_of_its_own(cli, folder, catalog, address):
+    write_prodml(folder / "0.h5")
+    cli("record", "das", folder, "--catalog", address)
+    write_prodml(folder / "1.h5", 1000)
+    result = cli("record", "das", folder, "--catalog", address)
+    newer, older = catalog[-1], catalog[-2]
+    assert f"run {newer.uid[:8]} is finished, continues {older.uid[:8]};" in result.out
+    assert_recorded(newer, samples_of(1000, 1000, 8))
+
+
+def test_watched(cli, folder, tmp_path):
+    """Ctrl-C means that the acquisition is over: what has come meanwhile is recorded, and the run is finished."""
+    write_prodml(folder / "0.h5")
+    command = ("record", "das", folder, "--watch", "--finish", "--catalog", tmp_path / "data")
+    with subprocess.Popen(
+        [*COMMAND, *map(str, command)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr.readline() == f"Watching {folder}. Stop it with Ctrl-C.\n"
+        write_prodml(folder / "1.h5", 1000)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("south: 2 files, 10.00 s; run ")
+    with open_catalog(tmp_path / "data") as runs:
+        assert_recorded(runs[-1], samples_of(0, 2000, 8))
+    assert "--finish says what Ctrl-C means" in cli("record", "das", folder, "--finish").error
+
+
+def test_a_journal_that_is_gone(cli, folder, tmp_path):
+    write_prodml(folder / "0.h5")
+    write_prodml(folder / "x.h5", 3000, channels=9)
+    command = ("record", "das", folder, "--catalog", tmp_path / "data")
+    assert cli(*command).status == 1
+    for journal in (tmp_path / "data" / "journal").glob("*.twj"):
+        journal.unlink()
+    result = cli(*command)
+    assert (result.status, result.err) == (0, "")
+    assert "nothing new" in result.out
+    write_prodml(folder / "1.h5", 1000)
+    assert "1 file, 5.00 s; " in cli(*command).out
+    with open_catalog(tmp_path / "data") as runs:
+        assert_recorded(runs[-1], samples_of(1000, 1000, 8))
+
+
+@pytest.mark.slow
+def test_killed_anywhere(cli, folder, tmp_path):
+    """Whenever it is killed, each sample is there once."""
+    for number in range(120):
+        write_prodml(folder / f"{number}.h5", 100 * number, 100)
+    dice, command = random.Random(3), ("record", "das", folder, "--catalog", tmp_path / "data")
+    journals, whole = tmp_path / "data" / "journal", 120_000
+    for part in range(3):
+        reached = whole * (part + dice.random()) / 3
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, command)], cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        while (
+            process.poll() is None and sum(path.stat().st_size for path in journals.glob("*.twj")) <= reached
+        ):
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    assert cli(*command).status == 0
+    with open_catalog(tmp_path / "data") as runs:
+        (run,) = runs.values()
+        assert_recorded(run, samples_of(0, 12_000, 8))
+
+
+def test_a_waterfall(cli, folder, tmp_path):
+    write_prodml(folder / "x.h5", 0, 500)
+    assert cli("record", "das", folder, "--catalog", tmp_path / "data").status == 0
+    command = ("plot", -1, "--kind", "waterfall", "-o", tmp_path / "x.png", "--catalog", tmp_path / "data")
+    for more in ((), ("--distance", 205, 210, "--start", "2021-11-01T23:11:15Z")):
+        result = cli(*command, *more)
+        assert result.out.endswith(f"written to {tmp_path / 'x.png'}\n"), result.err
+        assert (tmp_path / "x.png").stat().st_size > 5_000
