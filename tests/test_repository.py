@@ -18,9 +18,7 @@ def test_ci_runs_what_the_readme_says():
 
 def test_the_readmes_examples_run(tmp_path):
     """One after the other, as a newcomer would, with runs in between and the server closed before the last."""
-    write, read, arrays, without = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
+    write, read, arrays, _, _, _, without = _examples("python")
     scan = "from bluesky.plans import scan\nfrom ophyd.sim import det, motor\n(uid,) = RE(scan([det], motor, -5, 5, 10))"
     images = """
 import itertools, pathlib
@@ -57,6 +55,88 @@ server.close()
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
+
+
+def _examples(language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_readmes_recordings_run(tmp_path):
+    """The commands, and then what is read, of two units that hear five minutes of a rising tone."""
+    import numpy as np
+    import soundfile
+
+    tone = (3000 * np.sin(np.linspace(0, 300, 8000 * 300) ** 2)).astype("int16")
+    for unit in ("north", "south"):
+        (tmp_path / "cards" / unit).mkdir(parents=True)
+        soundfile.write(tmp_path / "cards" / unit / f"{unit}_20260504_031000Z.wav", tone, 8000)
+    (commands,) = (block for block in _examples("bash") if "record wav" in block)
+    python = _examples("python")[3]
+    seen = """
+assert deployment.units.index.tolist() == ["north", "south"] and deployment.gaps().empty
+sound = deployment.select(("2026-05-04T03:10:00Z", "2026-05-04T03:10:05Z"), units=["north", "south"])
+assert sound.shape == (2, 40_000) and (sound[0].values == sound[1].values).all() and sound.recorded.all()
+"""
+    _run_in(tmp_path, commands, f"from tilewright import open_catalog\n{python}{seen}")
+    assert (tmp_path / "dawn.png").stat().st_size > 10_000
+
+
+def _run_in(folder, commands, python):
+    """Run commands of the README, and then a script."""
+    main = f"{sys.executable} -c 'from tilewright.cli import main; main()'"
+    shell = f"set -e\n{re.sub('^tilewright', lambda _: main, commands, flags=re.MULTILINE)}"
+    for command in (["bash", "-c", shell], [sys.executable, "-c", python]):
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_embeddings_run(tmp_path):
+    """The commands, and then what is read, of two sites; the recording of one is in the catalog, too."""
+    import numpy as np
+    import soundfile
+
+    from tilewright.testing.embeddings import name_of, write_dataset
+
+    write_dataset(tmp_path / "one_percent", 2, 3, dimension=16)
+    sound = tmp_path / "sound" / name_of(0)
+    sound.parent.mkdir(parents=True)
+    soundfile.write(sound, np.arange(60 * 200, dtype="int16"), 200)
+    (tmp_path / "units.csv").write_text("unit,file\narkaba,*.flac\n")
+    (commands,) = (block for block in _examples("bash") if "record tfrecord" in block)
+    seen = """
+assert dataset.table(where="site_id == 285 and subsite_name == 'Dry-A'").index.tolist() == list(range(36))
+assert len(dataset.nearest(17, k=10, metric="cosine")) == 10
+assert dataset.sound(5)[0].tolist() == list(range(5000, 6000))
+"""
+    python = _examples("python")[5].replace("listen(17)", "listen(5)")  # which is in the minute there is
+    before = "tilewright record wav sound --units units.csv --catalog data\n"
+    _run_in(tmp_path, before + commands, f"from tilewright import open_catalog\n{python}{seen}")
+
+
+def test_the_readmes_sounds_run(tmp_path):
+    """Blocks of a file, into a catalog and into a store."""
+    import numpy as np
+    import soundfile
+
+    soundfile.write(tmp_path / "voice.wav", np.arange(2000, dtype="int16"), 8000)
+    before = """
+import numpy as np
+from tilewright import TiledWriter, open_catalog, serve
+server = serve("data", announce=False)
+writer = TiledWriter(server)
+chunk = np.arange(44_100).astype("int16").tobytes()
+"""
+    after = """
+found = store.fetch("2019-08-17T18:04:53.5Z", "2019-08-17T18:05:03.5Z")
+assert waveform.tolist() == np.frombuffer(chunk, "int16").tolist() and len(found) == 441_000 and found.recorded.sum() == 31_443
+writer.close()
+with open_catalog(server) as runs:
+    assert runs[-1]["microphone"]["audio"].read().tolist() == list(range(2000))
+server.close()
+"""
+    command = [sys.executable, "-c", f"{before}{_examples('python')[4]}{after}"]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -12,6 +12,14 @@ class InputError(TilewrightError, ValueError):
     """What was given cannot be used as it is: fix the input and try again."""
 
 
+class UnfitKeyError(InputError, KeyError):
+    """A key that a store cannot have, so that nothing is there either: `in` is False for it, `get` gives the default."""
+
+    def __str__(self) -> str:
+        """Return the message itself, as `NotFoundError` does."""
+        return str(self.args[0]) if self.args else ""
+
+
 class NotFoundError(TilewrightError, KeyError):
     """What was asked for is not there; the message names what there is instead."""
 

@@ -37,11 +37,12 @@ POOLS = {
     "_connection_worker_thread": "aiosqlite's, one a connection of a catalog: a server that outlives the test opens more",
     "AnyIO worker thread": "workers of an event loop that outlives the test; idle ones end after 10 s",
     "bluesky-run-engine": "the event loop of all RunEngines of a process; Bluesky never ends it",
+    "_watch_request": "Bluesky's, one a run of a RunEngine: of two that follow closely, one may miss its end and waits for ever",
     "fsspecIO": "the event loop of all fsspec file systems of a process",
     "asyncio_": "workers of Zarr's event loop",
     "zarr_io": "the event loop of all Zarr stores of a process",
 }
-"""Parts of the names of threads that a library starts once a process, and why they stay.
+"""Parts of the names of threads that a library starts, once a process or without seeing to their end, and why they stay.
 
 Pools that are not Python's (pyarrow, DuckDB, BLAS) are not seen at all.
 """

@@ -9,6 +9,9 @@ To add a case, write a function into the module it belongs to; its docstring is 
 
     hdf5         files of HDF5, also while they are being written
     images       TIFF, JPEG and NPY: sequences of files
+    stores       TileDB
+    sounds       WAV and FLAC
+    embeddings   TFRecords
     others       CSV, Zarr, and files that no format knows
     dialects     documents of today in all their forms, whatever the format
     events       arrays in the events themselves
@@ -18,7 +21,21 @@ Values identify themselves: a sample's value is its index in the whole array, so
 has a column `x` beside the arrays, whose value is the number of its event.
 """
 
-from . import dialects, events, hdf5, images, legacy, others
+from . import dialects, embeddings, events, hdf5, images, legacy, others, sounds, stores
 from .base import CASES, FORMATS, Case, Written
 
-__all__ = ["CASES", "FORMATS", "Case", "Written", "dialects", "events", "hdf5", "images", "legacy", "others"]
+__all__ = [
+    "CASES",
+    "FORMATS",
+    "Case",
+    "Written",
+    "dialects",
+    "embeddings",
+    "events",
+    "hdf5",
+    "images",
+    "legacy",
+    "others",
+    "sounds",
+    "stores",
+]

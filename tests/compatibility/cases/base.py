@@ -21,9 +21,26 @@ JPEG = "multipart/related;type=image/jpeg"
 NPY = "multipart/related;type=application/x-npy"
 CSV = "text/csv;header=absent"
 ZARR = "application/x-zarr"
+TILEDB = "application/x-tiledb"
+WAV, FLAC = "audio/wav", "audio/flac"
+TFRECORD = "application/x-tfrecord"
+NPY_ROWS = "application/x-npy-rows"
 BYTES = "application/octet-stream"
 
-FORMATS = ("HDF5", "TIFF", "JPEG", "NPY", "CSV", "Zarr 2", "Zarr 3", "bytes", "in events")
+FORMATS = (
+    "HDF5",
+    "TIFF",
+    "JPEG",
+    "NPY",
+    "CSV",
+    "Zarr 2",
+    "Zarr 3",
+    "TileDB",
+    "WAV and FLAC",
+    "TFRecord",
+    "bytes",
+    "in events",
+)
 """In the order of the page; what is in events has no file at the end, whatever it was read out of."""
 
 TODAY = "StreamResource, StreamDatum"

@@ -22,6 +22,7 @@ PACKAGES = [
     "tifffile",
     "pillow",
     "zarr",
+    "tiledb",
     "numpy",
 ]
 EQUAL, DIFFERS, NOT_THERE = "equal", "differs", "not supported there"
