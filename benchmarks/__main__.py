@@ -36,6 +36,9 @@ FULL = ("--repeats", "5", "--peer-repeats", "3")
 OWN = {
     "imports": ("--repeats", "10", "--peer-repeats", "10"),
     "live": ("--repeats", "3", "--peer-repeats", "3"),
+    "recordings": ("--repeats", "3", "--peer-repeats", "3"),
+    "blocks": ("--repeats", "3", "--peer-repeats", "3"),
+    "embeddings": ("--repeats", "3", "--peer-repeats", "3"),
 }
 """Where other numbers of runs are right: what is quick can be repeated, and what takes its time whatever the writer."""
 

@@ -37,6 +37,9 @@ SCRIPTS = {
     "memory": "memory",
     "imports": "import",
     "reading": "reading",
+    "recordings": "recordings",
+    "blocks": "blocks",
+    "embeddings": "embeddings",
 }
 """Scripts in the order of the page, with what the chart calls them."""
 
@@ -66,6 +69,22 @@ def _live(rate: int) -> dict[str, Case]:
     }
 
 
+def _sizes(vectors: str, number: int) -> dict[str, Case]:
+    """Return the cases of a smaller dataset of embeddings."""
+    told = {
+        "catalog": ("from files until readable", "embeddings/s"),
+        "search": ("exact search, one query", "µs a vector"),
+        "filtered": ("`nearest` among 2,000 rows of a condition", "ms"),
+        "journal-bytes": ("in the journal", "bytes a row"),
+    }
+    return {
+        f"embeddings-{case}-{number}": Case(
+            "embeddings", f"of {vectors}: {title}", unit, lower_is_better=case != "catalog"
+        )
+        for case, (title, unit) in told.items()
+    }
+
+
 CASES = {
     "scalars-10": Case("scalars", "10 float keys", "events/s", 100_000, lower_is_better=False),
     "scalars-100": Case("scalars", "100 float keys", "events/s", 20_000, lower_is_better=False),
@@ -92,4 +111,38 @@ CASES = {
     "reading-table": Case("reading", "all rows", "s", goal_ratio=5),
     "reading-column": Case("reading", "one column", "s", goal_ratio=5),
     "reading-catalog": Case("reading", "a table of runs", "s", goal_ratio=5),
+    "recordings-adapter": Case("recordings", "1 s of 8 units, in the adapter", "ms", 1),
+    "recordings-http": Case("recordings", "1 s of 8 units, through HTTP", "ms", 30),
+    "recordings-large": Case(
+        "recordings", "5 min of 2 units, through HTTP", "MB/s", goal_ratio=0.6, lower_is_better=False
+    ),
+    "recordings-select": Case("recordings", "1 s of all units, selected by time", "ms", 50),
+    "recordings-open-few": Case("recordings", "open an array of 10 files, and read", "ms"),
+    "recordings-open-many": Case("recordings", "the same of 10,000 files", "ms"),
+    "recordings-register": Case(
+        "recordings", "registering 10,000 files", "files/s", 500, lower_is_better=False
+    ),
+    "blocks-journal": Case("blocks", "into the journal", "blocks/s", 4_000, lower_is_better=False),
+    "blocks-folder": Case("blocks", "10 s by time, from a folder", "ms", 0.3),
+    "blocks-folder-many": Case("blocks", "the same among 2,000,000 blocks", "ms"),
+    "blocks-catalog": Case("blocks", "10 s by time, from a catalog", "ms", 30),
+    "blocks-catalog-many": Case("blocks", "the same among 2,000,000 blocks", "ms"),
+    "blocks-listing": Case("blocks", "listing a folder of 20,000 blocks", "ms"),
+    "blocks-index": Case("blocks", "which session is at a time, by the index", "ms", 0.1),
+    "blocks-live-median": Case("blocks", "live: a block can be read after, median", "s"),
+    "blocks-live-worst": Case("blocks", "live: a block can be read after, worst", "s", 0.5),
+    "embeddings-catalog": Case(
+        "embeddings", "from files until readable", "embeddings/s", 50_000, lower_is_better=False
+    ),
+    "embeddings-search": Case("embeddings", "exact search, one query", "µs a vector", 0.2),
+    "embeddings-search-64": Case("embeddings", "64 queries at once", "µs a vector and query"),
+    "embeddings-search-first": Case("embeddings", "one query, the first time", "µs a vector"),
+    "embeddings-search-tfrecord": Case("embeddings", "one query, in TFRecords", "µs a vector"),
+    "embeddings-nearest": Case("embeddings", "`nearest` of a row among all", "ms"),
+    "embeddings-filtered": Case("embeddings", "`nearest` among 2,000 rows of a condition", "ms"),
+    "embeddings-memory": Case("embeddings", "memory that a search takes, files not counted", "MB"),
+    "embeddings-journal-bytes": Case("embeddings", "in the journal", "bytes a row"),
+    "embeddings-catalog-bytes": Case("embeddings", "in the catalog", "bytes a row"),
+    **_sizes("48,000", 1),
+    **_sizes("144,000", 2),
 }

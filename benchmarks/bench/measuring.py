@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import statistics
+import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,6 +68,17 @@ def alone(function: Callable[..., T], *arguments: Any) -> T:
     if problem:
         raise RuntimeError(problem)
     return result
+
+
+def median_seconds(call: Callable[[], object], repeats: int = 21) -> float:
+    """Return the median of the seconds that a call takes, after a first one."""
+    call()
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
 
 
 def _told(function: Callable[..., T], *arguments: Any) -> tuple[T | None, str]:
