@@ -13,6 +13,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 ABSOLUTE_PATH = re.compile(r"(?<![\w<:/.])/\w[\w.-]*/\w|\bfile:|[A-Z]:\\\w")
 """`/two/parts`, or the address or the drive of a file; neither a relative path, nor an HTML tag, nor part of a URL."""
 
+EMBEDDED = re.compile(r"data:[\w/.+-]+;base64,[\w+/=]+")
+"""Sound that a notebook plays."""
+
 # In a process of its own: the kernel's client leaves sockets and an event loop to the end of the process.
 EXECUTE = """
 import sys
@@ -76,7 +79,7 @@ def shown(notebook):
         for kind, value in output.get("data", {}).items()
         if not kind.startswith("image/")
     ]
-    return "\n".join(texts)
+    return EMBEDDED.sub("", "\n".join(texts))
 
 
 def test_there_are_notebooks():
