@@ -284,7 +284,7 @@ def test_a_file_in_the_order_of_fortran(record, folder):
     dataset, before = written_again(record, folder, np.asfortranarray)
     assert np.array_equal(dataset.vectors()[: len(before)], before)
     assert np.array_equal(dataset.vectors(rows=[3, 50]), before[[3, 50]])
-    assert dataset.nearest(before[17], 1)["row"].tolist() == [17]
+    assert dataset.nearest(before[17], 1, metric="euclidean")["row"].tolist() == [17]
 
 
 @pytest.mark.parametrize(
@@ -293,14 +293,14 @@ def test_a_file_in_the_order_of_fortran(record, folder):
 def test_an_npy_file_that_is_another_one_now(record, folder, changed):
     dataset, _ = written_again(record, folder, changed)
     with pytest.raises(SetupError, match="it has changed since it was recorded"):
-        dataset.vectors()
+        dataset.vectors()[:1]
 
 
 def test_an_npy_file_that_is_none_now(record, folder):
     dataset, _ = written_again(record, folder, lambda old: old)
     min((folder / "out").rglob("*.npy")).write_bytes(b"no NPY file")
-    with pytest.raises(SetupError, match="is no NPY file .*: it has changed since it was recorded"):
-        dataset.vectors()
+    with pytest.raises(SetupError, match=r"is no NPY file .*: it has changed since it was recorded"):
+        dataset.vectors()[:1]
 
 
 def test_files_that_are_elsewhere_are_asked_of_the_server(dataset, monkeypatch):
