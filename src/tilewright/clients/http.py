@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 from weakref import WeakSet
@@ -33,6 +34,13 @@ PAGE_SIZE = 300
 
 _STOCK: WeakSet[Context] = WeakSet()
 """Connections to servers that turned out not to have our routes."""
+
+_ONE_TABLE = Lock()
+"""Held while a stock server is asked for a table.
+
+Tiled's DuckDB storage hands one connection to every request (`tilewright.server.storage` says why that kills): two
+tables asked for at once from threads of ours ended a server.
+"""
 
 _NO_ROUTE = '{"detail":"Not Found"}'
 """What a server answers, with 404, where it has no such route; a node that is not there is named."""
@@ -280,7 +288,7 @@ def _request(
     params: dict[str, Any] = parse_qs(urlparse(link).query)
     in_body = len(link) + sum(len("&column=") + len(name) for name in columns) > _URL_LIMIT
     for attempt in retry_context(context):
-        with attempt:
+        with attempt, _ONE_TABLE:
             if in_body:
                 response = context.http_client.post(link, headers=headers, params=params, json=columns)
             else:

@@ -1,11 +1,14 @@
 """A deployment in a Tiled server that has none of our routes: the arrays are its own, and everything is asked for in its way."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from tiled.client import from_uri
 
 from tilewright.clients import open_catalog
+from tilewright.clients.recordings.loading import stream_rows
 from tilewright.clients.recordings.moments import text
 
 from ..conftest import KEY, Writer, plain_tiled  # noqa: TID252 - the fixtures of the room
@@ -31,6 +34,19 @@ def rows(starts, samples):
         rate=[1000] * count,
         gap=pa.array([None, *[0] * (count - 1)], pa.int64()),
     )
+
+
+def test_tables_for_many_threads(container):
+    """Asked for two at once, Tiled's DuckDB storage ends the server."""
+    write = Writer(container)
+    node = write.run("m1", num_events=dict.fromkeys("abc", 50))
+    for name in "abc":
+        write.stream(node, name, [Writer.rows(list(range(1, 51)), **{f"x{name}": np.arange(50.0)})])
+    run = open_catalog(container)["m1"]
+    streams = {name: run[name] for name in "abc"}
+    with ThreadPoolExecutor(8) as pool:
+        asked = pool.map(lambda name: stream_rows(streams[name], [f"x{name}"]), "abc" * 100)
+        assert all(table[0].to_pylist() == list(range(50)) for table in asked)
 
 
 def test_samples_and_tables(container):
