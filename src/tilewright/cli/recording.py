@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from tilewright.cli.carrying_on import SoFar, so_far
 from tilewright.cli.common import counted, writable
 from tilewright.cli.delivering import deliver, heed
+from tilewright.clients.carrying_on import SoFar, so_far
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:

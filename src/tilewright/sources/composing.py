@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tilewright.documents import Document
 
@@ -58,6 +58,17 @@ class RunStreams:
     def stream_of(self, doc: Mapping[str, Any]) -> str:
         """Return the name of the stream of an event, or a page of them."""
         return next(name for name, uid in self.descriptors.items() if uid == doc["descriptor"])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a catalog has of one stream."""
+
+    descriptor: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    """`seq_num`, `time` and the data keys of each event; None for null."""
+    mimetype: str | None = None
+    """Of the files of its array; None if it has no array."""
 
 
 class Composer(Generic[State]):
@@ -218,7 +229,7 @@ def replayed(state: Learning, before: Iterable[Document], cut: list[Document]) -
 
 
 def rebuilt(
-    start: Mapping[str, Any], streams: Iterable[Any], end: Mapping[str, Any] | None
+    start: Mapping[str, Any], streams: Iterable[Kept], end: Mapping[str, Any] | None
 ) -> list[Document]:
     """Return the documents of a run out of what a catalog has of it: for `earlier`, where its journal is gone.
 
@@ -227,8 +238,6 @@ def rebuilt(
 
     Parameters
     ----------
-    streams
-        As `recordings.rebuilding.Kept`.
     end
         The stop document, if there is one.
     """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tilewright import TiledWriter
-from tilewright.cli.carrying_on import so_far
+from tilewright.clients.carrying_on import so_far
 from tilewright.errors import InputError, SetupError
 from tilewright.sources.recordings.stored import StoredArray
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tilewright import TiledWriter, open_catalog
-from tilewright.cli.carrying_on import so_far
+from tilewright.clients.carrying_on import so_far
 from tilewright.errors import InputError
 
 A, B = "24F3190361DA539A", "24F3190361DA0000"

@@ -6,7 +6,6 @@ follows from what they have. The order among streams is another one, which nobod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tilewright.documents import numpy_dtype
@@ -16,21 +15,11 @@ from tilewright.sources.recordings.facts import Shape
 from tilewright.sources.recordings.forms import event, in_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tilewright.documents import Document
+    from tilewright.sources.composing import Kept
     from tilewright.sources.recordings.run_documents import Place
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a catalog has of one stream."""
-
-    descriptor: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
-    """`seq_num`, `time` and the data keys of each event; None for null."""
-    mimetype: str | None = None
-    """Of the files of its array; None if it has no array."""
 
 
 def rebuilt(

@@ -19,7 +19,7 @@ from tilewright.sources.composing import run_uid, states_of
 from tilewright.sources.recordings.clock_tables import read_clocks
 from tilewright.sources.recordings.converting import Conversion, store_folder
 from tilewright.sources.recordings.looking import Looking
-from tilewright.sources.recordings.rebuilding import Kept, rebuilt
+from tilewright.sources.recordings.rebuilding import rebuilt
 from tilewright.sources.recordings.run_documents import NAMESPACE, RunDocuments
 from tilewright.sources.recordings.run_state import RunState
 from tilewright.sources.recordings.settling import SETTLE_SECONDS, Settling
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tilewright.documents import Document
+    from tilewright.sources.composing import Kept
     from tilewright.sources.recordings.run_documents import Place
 
 logger = logging.getLogger(__name__)

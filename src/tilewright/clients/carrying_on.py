@@ -1,4 +1,4 @@
-"""A source that may have been recorded before comes in, the documents there are of it go out; `record` carries on with them.
+"""A source that may have been recorded before comes in, the documents there are of it go out; `record` and `process` carry on with them.
 
 A source's runs have uids that follow from what it is. They are looked for in the journals first, which have every document that was
 ever given to the writer; a journal that is gone was delivered, and the catalog has its run.
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tilewright.documents import NOTE
+from tilewright.errors import NotFoundError
+from tilewright.sources.composing import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -62,10 +64,11 @@ def so_far(source: Resumable, journals: Path, catalog: Any) -> SoFar:
     from tilewright.delivery.target import target  # noqa: PLC0415 - slow to import
     from tilewright.journal import JournalDirectory  # noqa: PLC0415
 
+    directory, name = JournalDirectory(journals), target(catalog).name
     found, part = SoFar(), 1
     while True:
         uid = source.uid(part)
-        path = JournalDirectory(journals).find(uid, target(catalog).name)
+        path = directory.find(uid, name)
         journalled = None if path is None else _Journalled(path)
         documents = _rebuilt(source, uid, catalog) if journalled is None else journalled.few
         if not documents or documents[-1][0] != "stop":
@@ -112,8 +115,7 @@ class _Journalled:
 
 def _rebuilt(source: Resumable, uid: str, catalog: Any) -> list[Document]:
     """Return the documents of a run that is in the catalog; nothing if it is not."""
-    from tilewright.clients import open_catalog  # noqa: PLC0415 - slow to import
-    from tilewright.errors import NotFoundError  # noqa: PLC0415
+    from tilewright.clients.connect import open_catalog  # noqa: PLC0415 - slow to import
 
     with open_catalog(catalog) as runs:
         try:
@@ -125,10 +127,8 @@ def _rebuilt(source: Resumable, uid: str, catalog: Any) -> list[Document]:
         return source.rebuilt(run.start, _streams(run, source.rebuilt_from), run.stop)
 
 
-def _streams(run: Any, is_wanted: Callable[[str], bool]) -> Iterator[Any]:
+def _streams(run: Any, is_wanted: Callable[[str], bool]) -> Iterator[Kept]:
     """Yield what the catalog has of each stream of a run that is wanted."""
-    from tilewright.sources.recordings.rebuilding import Kept  # noqa: PLC0415 - with those who use it
-
     for name in filter(is_wanted, run.streams):
         stream = run[name]
         rows = run.table(name, attempts=True)
