@@ -69,8 +69,10 @@ NO_FORMAT = "it has no format for Zarr"
 NO_TILEDB = "it has no format for TileDB"
 NO_SOUND = "it has no format for files of sound"
 NO_TFRECORD = "it has no format for TFRecords"
+NO_PNG = "it has no format for PNG"
 NO_ROWS_OF_NPY = "it has no format for NPY files of many rows"
 UNSUPPORTED = {
+    "coloured_pngs": NO_PNG,
     "datum_after_its_event": REFUSED_ORDER,
     "embeddings": NO_TFRECORD,
     "embeddings_as_lists": NO_TFRECORD,
@@ -87,12 +89,15 @@ UNSUPPORTED = {
     "npys_staged_twice": "a second StreamResource without a template is refused",
     "one_attribute": NO_TILEDB,
     "packed_files_of_samples": NO_SOUND,
+    "pngs": NO_PNG,
+    "pngs_of_any_names": NO_PNG,
     "resource_after_all_events": REFUSED_ORDER,
     "row_of_an_array": NO_TILEDB,
     "rows_left_out": OTHER_ROWS,
     "rows_of_npy_files": NO_ROWS_OF_NPY,
     "rows_that_begin_later": OTHER_ROWS,
     "several_arrays": NO_TILEDB,
+    "several_pngs_an_event": NO_PNG,
     "several_stores": NO_FORMAT,
     "structures": "it takes lists only, and makes no structures of them",
     "unknown_mimetype": "it registers it as an array of this mimetype, which the server refuses",

@@ -188,6 +188,11 @@ class FileArray:
         """Add these rows of the resource's file; or their files, where rows have files of their own."""
         self._ranges.add(self._number[uid], start, stop)
 
+    def _append_file_of_row(self, uri: str) -> None:
+        """Add the file of a row, which may be that of a row before."""
+        # Tiled takes a file only once in an array. A fragment makes another URI of the same path.
+        self._append_asset(f"{uri}#{len(self._assets)}" if uri in self._uris else uri)
+
     def _append_asset(self, uri: str) -> None:
         self._uris.add(uri)
         self._assets.append(Asset(uri, DATA_URIS, len(self._assets), is_directory=self.in_directories))

@@ -82,13 +82,11 @@ class RowsInFiles:
         Parameters
         ----------
         arguments
-            `data_uris`: the addresses of the files by their numbers, None for those that are not needed. Without, all are.
+            See `uris_of`.
         """
         from tilewright.formats.sliced import Region, Sliced, SlicedAdapter  # noqa: PLC0415 - on the server only
 
-        uris = arguments.get(DATA_URIS)
-        if uris is None:
-            uris = [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
+        uris = uris_of(data_source, arguments)
         structure, properties = data_source.structure, data_source.properties or {}
         shape, dtype = tuple(structure.shape), structure.data_type.to_numpy_dtype()
         rows = cls.rows(uris, Places(ranges_of(properties, shape[0])), dtype, shape[1:], properties)
@@ -116,6 +114,22 @@ class RowsInFiles:
             return ()
         places = Places(ranges_of(properties or {}, structure.shape[0]))
         return tuple(places.files(min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1))
+
+
+def uris_of(data_source: Any, arguments: Mapping[str, Any]) -> Sequence[str | None]:
+    """Return the addresses of an array's files by their numbers, None for those that are not needed.
+
+    Parameters
+    ----------
+    data_source
+        With all files, if there are no `data_uris`.
+    arguments
+        Of an adapter's `from_catalog`: `data_uris` are what is returned.
+    """
+    uris: Sequence[str | None] | None = arguments.get(DATA_URIS)
+    if uris is None:
+        return [asset.data_uri for asset in data_source.assets if asset.parameter == DATA_URIS]
+    return uris
 
 
 @lru_cache(_KNOWN_PATHS)

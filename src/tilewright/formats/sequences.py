@@ -80,8 +80,7 @@ class FileSequence(FileArray):
 
     def _add_files(self, uid: str, start: int, stop: int) -> None:
         for uri in self._files[uid].uris(start, stop, files_before=len(self._assets)):
-            # Tiled takes a file only once in an array. A fragment makes another URI of the same path.
-            self._append_asset(f"{uri}#{len(self._assets)}" if uri in self._uris else uri)
+            self._append_file_of_row(uri)
 
     def _properties(self) -> dict[str, Json]:
         """Tell Tiled the shape of the files where a row lies in several: how it finds those for a slice."""

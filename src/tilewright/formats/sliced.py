@@ -70,14 +70,22 @@ class Sliced:
         Reads a region that is not empty.
     shape, dtype
         Of the whole.
+    row_by_row
+        Whether a row has files of its own, so that one is read at a time, and none that is not picked.
     """
 
     def __init__(
-        self, read: Callable[[Region], np.ndarray[Any, Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
+        self,
+        read: Callable[[Region], np.ndarray[Any, Any]],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        *,
+        row_by_row: bool = False,
     ) -> None:
         self._read = read
         self.shape = shape
         self.dtype = dtype
+        self._row_by_row = row_by_row
         self.ndim = len(shape)
         self.size = math.prod(shape)
 
@@ -86,7 +94,7 @@ class Sliced:
 
     def first(self, rows: int) -> Sliced:
         """Return its first rows."""
-        return Sliced(self._read, (rows, *self.shape[1:]), self.dtype)
+        return Sliced(self._read, (rows, *self.shape[1:]), self.dtype, row_by_row=self._row_by_row)
 
     def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
         """Read integers, slices of any step, and `...`.
@@ -97,8 +105,12 @@ class Sliced:
             If an integer is out of bounds.
         """
         ranges, kept = picked(key, self.shape)
-        whole = self._picked(ranges) if all(ranges) else np.empty([len(each) for each in ranges], self.dtype)
-        return whole[kept]
+        if not all(ranges):
+            return np.empty([len(each) for each in ranges], self.dtype)[kept]
+        if self._row_by_row:
+            rows, *others = ranges
+            return np.concatenate([self._of([range(row, row + 1), *others]) for row in rows])[kept]
+        return self._picked(ranges)[kept]
 
     def _picked(self, ranges: Sequence[range]) -> np.ndarray[Any, Any]:
         """Read these indices along each dimension, of which there is one at least; in pieces where much lies between them."""
@@ -113,6 +125,10 @@ class Sliced:
             parts = (ranges[widest][:middle], ranges[widest][middle:])
             halves = [self._picked([*ranges[:widest], part, *ranges[widest + 1 :]]) for part in parts]
             return np.concatenate(halves, axis=widest)
+        return self._of(ranges)
+
+    def _of(self, ranges: Sequence[range]) -> np.ndarray[Any, Any]:
+        """Read these indices along each dimension with one request."""
         region = tuple((min(each[0], each[-1]), max(each[0], each[-1]) + 1) for each in ranges)
         return self._read(region)[tuple(slice(None, None, each.step) for each in ranges)]
 

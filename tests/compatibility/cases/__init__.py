@@ -8,7 +8,7 @@ not taken from what was written. `test_conformance` has them written and read by
 To add a case, write a function into the module it belongs to; its docstring is its name on the page:
 
     hdf5         files of HDF5, also while they are being written
-    images       TIFF, JPEG and NPY: sequences of files
+    images       TIFF, JPEG, PNG and NPY: sequences of files
     stores       TileDB
     sounds       WAV and FLAC
     embeddings   TFRecords

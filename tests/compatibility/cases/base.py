@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HDF5 = "application/x-hdf5"
 TIFF = "multipart/related;type=image/tiff"
 JPEG = "multipart/related;type=image/jpeg"
+PNG = "multipart/related;type=image/png"
 NPY = "multipart/related;type=application/x-npy"
 CSV = "text/csv;header=absent"
 ZARR = "application/x-zarr"
@@ -31,6 +32,7 @@ FORMATS = (
     "HDF5",
     "TIFF",
     "JPEG",
+    "PNG",
     "NPY",
     "CSV",
     "Zarr 2",

@@ -1,10 +1,10 @@
-"""TIFF, JPEG and NPY: a file or several for each event, or several frames in a file."""
+"""TIFF, JPEG, PNG and NPY: a file or several for each event, or several frames in a file."""
 
 import numpy as np
 import tifffile
 from PIL import Image
 
-from .base import JPEG, NPY, TIFF, Emitter, case, external, file_uri, indexed
+from .base import JPEG, NPY, PNG, TIFF, Emitter, case, external, file_uri, indexed
 
 EVENTS = 3
 OLD_STYLE = "%s%s_%6.6d.tif"
@@ -165,6 +165,60 @@ def coloured(folder, stack):
     run = Emitter(img=external([6, 8, 3], "|u1"))
     run.steps(run.resource(JPEG, file_uri(folder), template="/%s_%03d.jpg", filename="img"), stop=EVENTS)
     return run.written(img=values)
+
+
+def save_pngs(folder, values, name="img_{:06d}.png"):
+    """Write a PNG file for each of the values, and return the paths."""
+    paths = [folder / name.format(number) for number in range(len(values))]
+    for path, value in zip(paths, values, strict=True):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(value).save(path)
+    return paths
+
+
+def load_pngs(paths):
+    return np.stack([np.asarray(Image.open(path)) for path in paths])
+
+
+def png_run(folder, values, shape, dtype, **parameters):
+    """Return the documents of a run whose events are in PNG files that a template names."""
+    paths = save_pngs(folder, values)
+    run = Emitter(img=external(shape, dtype))
+    uri, template = file_uri(folder, slash=True), {"template": "img_{:06d}.png"}
+    run.steps(run.resource(PNG, uri, **template, **parameters), stop=EVENTS)
+    return run, load_pngs(paths)
+
+
+@case("PNG")
+def pngs(folder, stack):
+    """A grey picture of 16 bits for each event."""
+    run, values = png_run(folder, indexed(EVENTS, 6, 8), [6, 8], "<u2", chunk_shape=[1, 6, 8])
+    return run.written(img=values)
+
+
+@case("PNG")
+def coloured_pngs(folder, stack):
+    """A picture in colours for each event."""
+    run, values = png_run(folder, indexed(EVENTS, 6, 8, 3, dtype="|u1"), [6, 8, 3], "|u1")
+    return run.written(img=values)
+
+
+@case("PNG")
+def several_pngs_an_event(folder, stack):
+    """Three files for each event, by `multiplier`."""
+    files = indexed(3 * EVENTS, 6, 8, dtype="|u1")
+    run, values = png_run(folder, files, [6, 8], "|u1", multiplier=3)
+    return run.written(img=values.reshape(EVENTS, 3, 6, 8))
+
+
+@case("PNG")
+def pngs_of_any_names(folder, stack):
+    """A file for each event, each of a StreamResource of its own, in several folders."""
+    paths = save_pngs(folder, indexed(EVENTS, 6, 8, dtype="|u1"), "{0}/no {0}.png")
+    run = Emitter(img=external([6, 8], "|u1"))
+    for number, path in enumerate(paths):
+        run.steps(run.resource(PNG, file_uri(path)), start=number, stop=number + 1)
+    return run.written(img=load_pngs(paths))
 
 
 def save_npys(folder, stem, values):
