@@ -78,6 +78,86 @@ def test_stores_by_time(cli, folder, catalog, address):
     assert_recorded(catalog[-1], samples_of(0, 6000, 8))
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_store_in_s3(cli, tmp_path, upload, monkeypatch, zarr_format):
+    """It is read where it is, with what the environment of the server says, and no secret gets into the catalog."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody-shall-know")
+    url = upload(write_store(tmp_path / "x.zarr", zarr_format=zarr_format), "lab/south.zarr")
+    command = ("record", "das", url, "--spacing", 2.0419, "--catalog", tmp_path / "data")
+    result = cli(*command)
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("south: 1 file, 15.00 s; run ")
+    assert "nothing new" in cli(*command).out
+    with open_catalog(tmp_path / "data") as runs:
+        (run,) = runs.values()
+        array = run["das"]["data"]
+        assert (array.dims, array.shape, array.dtype) == (("distance", "time"), (8, 3000), np.int32)
+        assert np.array_equal(array[2:7, 1100:2100:3], samples_of(1100, 1000, 8).T[2:7, ::3])
+        assert np.array_equal(array[:], samples_of(0, 3000, 8).T)
+        assert np.array_equal(array.dask()[:, -200:].compute(), samples_of(2800, 200, 8).T)
+        found = run.cable().select(distance=(4, 9))
+        assert np.array_equal(found.to_numpy(), samples_of(0, 3000, 8).T[2:5])
+        assert run.notes == []
+        assert run.table("das")["file"].tolist() == [url]
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.is_dir() or b"nobody-shall-know" not in path.read_bytes()
+
+
+def test_stores_of_a_web_server(cli, catalog, address, tmp_path, web):
+    for number in range(2):
+        write_store(tmp_path / f"{number} x.zarr", 3000 * number, by_time=True)
+    urls = [f"{web}/{number}%20x.zarr" for number in range(2)]
+    assert cli("record", "das", *urls, "--acquisition", "web", "--catalog", address).status == 0
+    array = catalog[-1]["das"]["data"]
+    assert np.array_equal(array[:], samples_of(0, 6000, 8))
+    assert np.array_equal(array[2990:3010, 3:], samples_of(2990, 20, 8)[:, 3:])
+
+
+def test_urls_that_are_refused(cli, catalog, address, web, tmp_path):
+    for url, told in (
+        (f"{web}/x.zarr", "is no store of a cable"),
+        (f"{web}/x.h5", "HDF5 files are read from disks only"),
+        (f"{web}/forbidden/x.zarr", "not allowed to read"),
+        (f"{web}/busy/x.zarr", "try again later"),
+    ):
+        result = cli("record", "das", url, "--catalog", address)
+        assert result.status != 0
+        assert told in result.error
+    assert list(catalog) == []
+
+
+@pytest.mark.parametrize("by_time", [True, False])
+def test_files_that_dascore_reads(cli, folder, catalog, address, dascore, write_dascore, by_time):
+    paths = [
+        write_dascore(folder / f"{number}.h5", first, 400, by_time=by_time)
+        for number, first in enumerate((0, 400, 900))
+    ]
+    result = cli("record", "das", folder, "--catalog", address)
+    assert result.err == "2.h5: it starts 0.5 s (100 samples) after 1.h5 ends: a gap\n"
+    (run,) = catalog.values()
+    own = [dascore.read(path)[0].transpose("time", "distance").data for path in paths]
+    assert_recorded(run, np.concatenate(own))
+    assert "dataset" not in run.start["cable"]
+    assert (run.start["cable"]["kind"], run.start["cable"]["units"]) == ("dascore", "m / s")
+    assert run.start["interrogator"]["file_format"] == "DASDAE"
+    cable = run.cable()
+    assert cable.gaps()["file_after"].tolist() == ["2.h5"]
+    times = [dascore.read(path)[0].get_coord("time").values for path in paths]
+    found = cable.select((times[0][350], times[2][50]), (32.5, 40.0))
+    wanted = np.concatenate([own[0][350:], own[1], own[2][:50]])
+    assert np.array_equal(found.to_numpy(), wanted.T[1:4])
+    assert np.array_equal(found["time"].to_numpy(), np.concatenate([times[0][350:], times[1], times[2][:50]]))
+    assert found["distance"].to_numpy().tolist() == [32.5, 35.0, 37.5]
+
+
+def test_one_channel_that_dascore_reads(cli, folder, catalog, address, write_dascore):
+    write_dascore(folder / "0.h5", channels=1)
+    assert cli("record", "das", folder, "--catalog", address).status == 0
+    (run,) = catalog.values()
+    assert run["das"]["data"][5:9].tolist() == samples_of(5, 4, 1)[:, 0].tolist()
+    assert run.verify(files=True).equal
+
+
 def test_loci_first(cli, folder, catalog, address):
     write_prodml(folder / "0.h5", by_time=False)
     assert cli("record", "das", folder, "--catalog", address).status == 0

@@ -177,10 +177,10 @@ def tfrecord(  # noqa: PLR0913 - the options of a command
 @app.command()
 def das(
     paths: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="PATH…",
-            help="Zarr stores and HDF5 files (ProdML, Silixa, Terra15); or folders, searched with all below them.",
+            help="Zarr stores, also at URLs (s3://…), and HDF5 files (ProdML, Silixa, Terra15); or folders, searched with all below them.",
         ),
     ],
     catalog: CatalogOption = str(DEFAULT_DIRECTORY),
@@ -208,6 +208,9 @@ def das(
 
     The files stay where they are. Stopped at any point and started again, it carries on; no file is repeated. Gaps and overlaps are told;
     files that are damaged, or of another shape, rate or place, are listed in the run's stream `rejected_files`, and the exit status is 1 then.
+
+    Of a Zarr store at a URL, whoever records it and the server each take credentials and endpoint from their environment (AWS_ENDPOINT_URL,
+    AWS_ACCESS_KEY_ID, …); neither is in the catalog.
     """
     from tilewright.sources.das import Cable  # noqa: PLC0415 - slow to import; --help must not wait
 

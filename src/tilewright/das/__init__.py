@@ -3,13 +3,26 @@
     prodml       ProdML 2.x, as OptaSense, Silixa and others write it     HDF5, /Acquisition/Raw[0]/RawData
     silixa       Silixa's own                                             HDF5, /Acoustic
     terra15      Terra15's own, versions 4 to 6                           HDF5, /data_product/data
-    zarr         ProdML's arrays in a Zarr group                          RawData, RawDataTime
+    zarr         ProdML's arrays in a Zarr group, also at a URL           RawData, RawDataTime
+    dascore      whatever dascore reads, if it is installed               one patch of time and distance
 
 `probe` tells them apart by what is in them, whatever they are called. Nothing here knows of documents.
 """
 
 from tilewright.das.facts import DISTANCE, TIME, Facts
 from tilewright.das.files import probe, read
+from tilewright.das.urls import checked, is_url, located, refusals
 from tilewright.das.zarr_store import is_store
 
-__all__ = ["DISTANCE", "TIME", "Facts", "is_store", "probe", "read"]
+__all__ = [
+    "DISTANCE",
+    "TIME",
+    "Facts",
+    "checked",
+    "is_store",
+    "is_url",
+    "located",
+    "probe",
+    "read",
+    "refusals",
+]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-Kind = Literal["prodml", "silixa", "terra15", "zarr"]
+Kind = Literal["prodml", "silixa", "terra15", "zarr", "dascore"]
 TIME, DISTANCE = "time", "distance"
 """The dimensions."""
 
@@ -20,12 +20,13 @@ TIME, DISTANCE = "time", "distance"
 class Facts:
     """What a file, or a Zarr store, says of itself."""
 
-    path: Path
+    path: Path | str
+    """Where it lies; a text if that is a URL."""
     kind: Kind
     dataset: str
-    """Path of the array inside the file or the store."""
+    """Path of the array inside the file or the store; empty where dascore finds it."""
     shape: tuple[int, int]
-    """Of the array as it lies there."""
+    """Of the array as it lies there; of one that dascore reads, as `read` returns it."""
     dims: tuple[str, str]
     """(`TIME`, `DISTANCE`), or the other way round."""
     dtype: np.dtype[Any]

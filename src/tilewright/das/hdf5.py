@@ -48,6 +48,13 @@ def opened(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} is no HDF5 file, or damaged: {reason}") from error
 
 
+def is_hdf5(path: Path) -> bool:
+    """Say whether a file should be one that `opened` opens: it is not there, empty, or begins as HDF5 does, whole or not."""
+    import h5py  # noqa: PLC0415 - as above
+
+    return not path.exists() or not path.stat().st_size or bool(h5py.is_hdf5(path))
+
+
 def array(file: Any, name: str) -> Any:
     """Return a dataset of two dimensions that has values.
 

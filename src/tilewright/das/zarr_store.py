@@ -3,21 +3,21 @@
     RawData         samples by distance and time, or the other way round: its dimensions have names, as xarray writes them
     RawDataTime     microseconds since 1970, one a sample
 
-What the attributes do not tell stays unknown, but for the rate, which the time stamps tell. Both versions of Zarr.
+What the attributes do not tell stays unknown, but for the rate, which the time stamps tell. Both versions of Zarr, in a directory or at
+a URL.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tilewright.das.attributes import above_zero, metres, named, optional_metres, plain, text
 from tilewright.das.facts import DISTANCE, TIME, Facts
 from tilewright.das.grid import Stamps
-from tilewright.errors import InputError
+from tilewright.das.urls import located, refusals
+from tilewright.errors import InputError, TilewrightError
 from tilewright.extras import extra
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOOKED_FOR = "a Zarr group with the arrays RawData and RawDataTime"
 SAMPLES, TIMES = "RawData", "RawDataTime"
@@ -37,45 +37,55 @@ def is_store(path: Path) -> bool:
     return any((path / mark).is_file() for mark in _MARKS)
 
 
-def open_arrays(path: Path) -> tuple[Any, Any, dict[str, Any]]:
+def open_arrays(place: Path | str) -> tuple[Any, Any, dict[str, Any]]:
     """Return the arrays of samples and of time stamps, and the attributes of the group and of the former.
+
+    Parameters
+    ----------
+    place
+        A directory, or a URL.
 
     Raises
     ------
     InputError
         If there are none.
     SetupError
-        If zarr is not installed.
+        If zarr is not installed, or what reads URLs; or if credentials are missing.
+    TransientError
+        If a URL cannot be reached.
     """
-    with extra("das", f"cannot look into {path} without zarr"):
+    with extra("das", f"cannot look into {place} without zarr"):
         import zarr  # noqa: PLC0415 - slow to import
 
-    if not is_store(path):
-        raise InputError(f"{path} is no Zarr store: there is none of {', '.join(_MARKS)}")
+    if isinstance(place, Path) and not is_store(place):
+        raise InputError(f"{place} is no Zarr store: there is none of {', '.join(_MARKS)}")
     try:
-        group: Any = zarr.open_group(path, mode="r")
-        samples, times = group[SAMPLES], group[TIMES]
-        attributes = {**dict(group.attrs), **dict(samples.attrs)}
+        with refusals(place):
+            group: Any = zarr.open_group(**located(place), mode="r")
+            samples, times = group[SAMPLES], group[TIMES]
+            attributes = {**dict(group.attrs), **dict(samples.attrs)}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no store of a cable ({error}): looked for {LOOKED_FOR}") from error
+        raise InputError(f"{place} is no store of a cable ({error}): looked for {LOOKED_FOR}") from error
     for name, array, dimensions in ((SAMPLES, samples, _DIMENSIONS), (TIMES, times, 1)):
         if getattr(array, "ndim", 0) != dimensions or array.dtype.kind not in "iuf":
-            raise InputError(f"{path}: {name} is {array!r}: expected numbers in {dimensions} dimensions")
+            raise InputError(f"{place}: {name} is {array!r}: expected numbers in {dimensions} dimensions")
     return samples, times, attributes
 
 
-def facts(path: Path) -> Facts:
+def facts(place: Path | str) -> Facts:
     """Return what a store says.
 
     Raises
     ------
     InputError
         If it is none, or what there is cannot be understood.
+    SetupError, TransientError
+        As of `open_arrays`.
     """
-    where = str(path)
-    samples, stamps, attributes = open_arrays(path)
+    where = str(place)
+    samples, stamps, attributes = open_arrays(place)
     if not samples.size:
-        raise InputError(f"{path} holds no samples: {SAMPLES} has shape {samples.shape}")
+        raise InputError(f"{place} holds no samples: {SAMPLES} has shape {samples.shape}")
     dims = _dims(samples, stamps.shape[0], where)
     times = Stamps(lambda start, stop: stamps[start:stop], stamps.shape[0], _MICROSECONDS, where)
     rate, spacing = _told(attributes, _RATES), _told(attributes, _SPACINGS)
@@ -83,14 +93,15 @@ def facts(path: Path) -> Facts:
     gauge = _told(attributes, _GAUGES)
     units = _told(attributes, _UNITS)
     try:
-        step = times.step() if rate is None else 1 / above_zero(attributes, rate, where)
-        start, irregular = times.start, times.irregularity(step)
+        with refusals(place):
+            step = times.step() if rate is None else 1 / above_zero(attributes, rate, where)
+            start, irregular = times.start, times.irregularity(step)
+    except TilewrightError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: the chunks of {TIMES} cannot be read: {error}") from error
+        raise InputError(f"{place}: the chunks of {TIMES} cannot be read: {error}") from error
     return Facts(
-        path,
+        place,
         "zarr",
         SAMPLES,
         samples.shape,

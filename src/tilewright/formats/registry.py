@@ -17,7 +17,18 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from tilewright.documents import quoted
-from tilewright.formats import csv_files, hdf5, image_sequences, npy, tfrecord, tiledb, wav, zarr_stores
+from tilewright.formats import (
+    csv_files,
+    dascore_files,
+    hdf5,
+    image_sequences,
+    npy,
+    png,
+    tfrecord,
+    tiledb,
+    wav,
+    zarr_stores,
+)
 from tilewright.formats.arrays import text
 from tilewright.formats.base import ExternalArray, Format
 from tilewright.formats.unknown import MIMETYPE as BYTES
@@ -31,6 +42,7 @@ BUILT_IN: tuple[Format, ...] = (
     hdf5.FORMAT,
     image_sequences.TIFF,
     image_sequences.JPEG,
+    png.FORMAT,
     npy.FORMAT,
     npy.IN_ROWS,
     csv_files.FORMAT,
@@ -38,6 +50,7 @@ BUILT_IN: tuple[Format, ...] = (
     tiledb.FORMAT,
     wav.FORMAT,
     tfrecord.FORMAT,
+    dascore_files.FORMAT,
 )
 
 _log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Zarr: rows of an array in a directory store of version 2 or 3, or in several stores after one another.
 
-In come StreamResources of mimetype `application/x-zarr`, whose `uri` is the store's directory, with the parameter
-`dataset` if the array lies in a group of the store. Called through the registry. `ZarrAdapter` reads the stores on the
+In come StreamResources of mimetype `application/x-zarr`, whose `uri` is the store's directory or its URL (s3://, https://, …), with
+the parameter `dataset` if the array lies in a group of the store. Called through the registry. `ZarrAdapter` reads the stores on the
 server, also those that Tiled writes itself.
 """
 
@@ -34,7 +34,7 @@ class ZarrStores(FileArray):
 
 
 def array_uri(store: str, dataset: Any) -> str:
-    """Return the address of an array in a store: its directory, in both versions of the format.
+    """Return the address of an array in a store: its directory or URL, in both versions of the format.
 
     Raises
     ------
@@ -72,6 +72,8 @@ class ZarrAdapter:
             If the stores hold fewer rows than promised.
         ValueError
             If they hold values of another dtype.
+        SetupError, TransientError
+            If a URL needs credentials that the server's environment does not have, or cannot be reached.
         """
         from tiled.adapters.zarr import ZarrAdapter as OfTiled  # noqa: PLC0415 - on the server only
 
@@ -92,12 +94,16 @@ def _store(uri: str) -> Sliced:
     import zarr  # noqa: PLC0415 - slow
     from tiled.utils import path_from_uri  # noqa: PLC0415
 
+    from tilewright.das import is_url, located, refusals  # noqa: PLC0415
     from tilewright.formats.sliced import Sliced  # noqa: PLC0415
 
-    array: Any = zarr.open_array(path_from_uri(uri), mode="r")
+    place = uri if is_url(uri) else path_from_uri(uri)
+    with refusals(place):
+        array: Any = zarr.open_array(**located(place), mode="r")
 
     def read(region: Region) -> Any:
-        return array[tuple(slice(start, stop) for start, stop in region)]
+        with refusals(place):
+            return array[tuple(slice(start, stop) for start, stop in region)]
 
     return Sliced(read, array.shape, array.dtype)
 

@@ -1,7 +1,7 @@
 """Folders and files come in, the files of a source that are there go out, in an order that never changes; sources call it.
 
 Nothing is opened: names, sizes and times of the directory entries are all that is looked at. A store, which is a directory, counts
-as one file: nobody looks through its chunks.
+as one file: nobody looks through its chunks. At a URL is a store, and nobody asks whether it is there.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Found:
     """A file of a source."""
 
     place: str
-    """Its path: absolute, as it was found; symbolic links are not resolved."""
+    """Its path: absolute, as it was found; symbolic links are not resolved. Or its URL."""
     name: str
-    """What the documents call it: its path from the folder, or from what several folders have in common."""
+    """What the documents call it: its path from the folder, or from what several folders have in common; or its URL."""
     size: int
-    """Bytes."""
+    """Bytes; 0 of a URL."""
     modified: int
-    """Nanoseconds since 1970, by the clock of the disk's computer."""
+    """Nanoseconds since 1970, by the clock of the disk's computer; 0 of a URL."""
     log: Path | None = None
     """A file of the same name with the extension of logs, where there is one."""
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Where it lies; a URL has none."""
         return Path(self.place)
 
 
@@ -60,6 +60,8 @@ class Places:
         Is looked for, for messages.
     is_store
         Tells whether a directory is taken as one file; none is, if it is None.
+    urls
+        Of stores.
     """
 
     folders: tuple[Path, ...]
@@ -67,6 +69,7 @@ class Places:
     is_wanted: Callable[[str], bool]
     what: str
     is_store: Callable[[Path], bool] | None = None
+    urls: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -75,8 +78,16 @@ class Places:
         is_wanted: Callable[[str], bool],
         what: str = "recordings",
         is_store: Callable[[Path], bool] | None = None,
+        urls: Iterable[str] = (),
     ) -> Places:
         """Sort what was given into folders and files, stores among these.
+
+        Parameters
+        ----------
+        given
+            Paths.
+        urls
+            Given besides.
 
         Raises
         ------
@@ -91,25 +102,26 @@ class Places:
                 files.append(path)
             else:
                 raise InputError(f"cannot look for {what} in {path}: there is no such folder or file")
-        if not (folders or files):
+        urls = tuple(dict.fromkeys(urls))
+        if not (folders or files or urls):
             raise InputError(f"no folder of {what} was given: name one or more folders, or files")
-        return cls(tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(files)), is_wanted, what, is_store)
+        return cls(
+            tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(files)), is_wanted, what, is_store, urls
+        )
 
     @property
     def identity(self) -> list[str]:
         """The folders, links resolved: a deployment is known by its name and these, however it is called the next time."""
-        places = [*self.folders, *(file.parent for file in self.files)]
-        return sorted({str(place.resolve()) for place in places})
+        return sorted({*(str(place.resolve()) for place in self.readable), *map(_parent, self.urls)})
 
     @property
     def root(self) -> Path:
-        """What the names of the files start from."""
-        places = [*self.folders, *(file.parent for file in self.files)]
-        return Path(os.path.commonpath(places))
+        """What the names of the files start from; what the URLs have in common, as a path, if there are only URLs."""
+        return Path(os.path.commonpath([*map(str, self.readable)] or [*map(_parent, self.urls)]))
 
     @property
     def readable(self) -> list[Path]:
-        """The directories that a server has to be allowed to read."""
+        """The directories that a server has to be allowed to read; none for URLs."""
         return list(dict.fromkeys([*self.folders, *(file.parent for file in self.files)]))
 
 
@@ -125,7 +137,7 @@ def with_extension(extensions: Iterable[str]) -> Callable[[str], bool]:
 
 
 def scan(places: Places) -> list[Found]:
-    """Return all files that are wanted, and all stores, sorted by name; each path once.
+    """Return all files that are wanted, and all stores, sorted by name; each path and URL once.
 
     A file that goes away meanwhile, and a link that leads nowhere, is not there.
 
@@ -135,7 +147,7 @@ def scan(places: Places) -> list[Found]:
         If a folder cannot be listed.
     """
     root = str(places.root)
-    found: dict[str, Found] = {}
+    found = {url: Found(url, url, 0, 0) for url in places.urls}
     for folder in places.folders:
         for each in _below(str(folder), root, places):
             found.setdefault(each.place, each)
@@ -204,6 +216,10 @@ def _found(path: str, facts: os.stat_result, root: str, *, log: Path | None) -> 
     if not name.isascii():  # a name may be bytes that are no text
         name = os.fsencode(name).decode("utf-8", "backslashreplace")
     return Found(path, name, facts.st_size, facts.st_mtime_ns, log)
+
+
+def _parent(url: str) -> str:
+    return url.rpartition("/")[0]
 
 
 def _absolute(given: str | os.PathLike[str]) -> Path:

@@ -62,7 +62,7 @@ def coordinates(facts: Facts, spacing: float | None) -> dict[str, Any]:
         "gauge_length": facts.gauge_length,
         "units": facts.units,
         "quantity": facts.quantity,
-        "dataset": facts.dataset,
+        "dataset": facts.dataset or None,
         "kind": facts.kind,
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tilewright.das import TIME, probe
+from tilewright.das import TIME, is_url, probe
 from tilewright.errors import InputError
 from tilewright.sources.recordings.looking import unfit
 
@@ -35,8 +35,14 @@ class Looked:
 
 
 def look(found: Found) -> Looked:
-    """Look at a file; a fault of it becomes a reason."""
-    if reason := unfit(found):
+    """Look at a file, or a store at a URL; a fault of it becomes a reason.
+
+    Raises
+    ------
+    SetupError, TransientError
+        As `tilewright.das.probe` does: the next time it may be there.
+    """
+    if not is_url(found.place) and (reason := unfit(found)):
         return Looked(found, None, reason)
     try:
         return Looked(found, probe(found.place))

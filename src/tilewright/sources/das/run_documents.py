@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 PLAN_NAME = "das"
 SOURCE = "tilewright.sources.das"
-_HDF5, _ZARR = "application/x-hdf5", "application/x-zarr"
+_HDF5 = "application/x-hdf5"
+_MIMETYPES = {"zarr": "application/x-zarr", "dascore": "application/x-dascore"}
+"""Of the kinds that are no HDF5, or may be none."""
 _CHUNK_BYTES = 2 << 20
 """About what is read as a whole, where the file's own chunks are smaller."""
 NAMESPACE = uuid.UUID("0d3f7a52-93c4-5d0b-8a51-5b6f0c6e2d19")
@@ -147,19 +149,8 @@ class RunDocuments(Composer[RunState]):
         return self._made([stop(self.uid, self.state.end / SECOND, self.state.counts)])
 
     def _resource(self, found: Found, facts: Facts) -> Document:
-        parameters = dict(self.state.parameters)
-        if not parameters:
-            rate = 1 / facts.step
-            parameters = {
-                "dataset": facts.dataset,
-                "chunk_shape": chunk_shape(facts),
-                "rate": int(rate) if rate.denominator == 1 else float(rate),
-            }
-            if facts.dims[0] != TIME:
-                parameters["join_method"] = "concat"
-            if facts.kind != "zarr":
-                parameters["swmr"] = False  # nobody writes it any longer
-        own, mimetype = self._uid("resource", found.name), _ZARR if facts.kind == "zarr" else _HDF5
+        own, mimetype = self._uid("resource", found.name), _MIMETYPES.get(facts.kind, _HDF5)
+        parameters = dict(self.state.parameters) or _parameters(facts, mimetype)
         return resource(self.uid, own, ARRAY, mimetype, file_uri("", found.place), parameters)
 
     def _datum(self, found: Found, facts: Facts, first: int) -> Document:
@@ -182,6 +173,19 @@ class RunDocuments(Composer[RunState]):
         if stream in self.state.descriptors:
             return []
         return self._made([descriptor(self.uid, stream, self.state.start["time"], keys, settings=settings)])
+
+
+def _parameters(facts: Facts, mimetype: str) -> dict[str, Any]:
+    """Return the parameters of an array's StreamResources."""
+    rate = 1 / facts.step
+    parameters: dict[str, Any] = {"dataset": facts.dataset} if facts.dataset else {}
+    parameters["chunk_shape"] = chunk_shape(facts)
+    parameters["rate"] = int(rate) if rate.denominator == 1 else float(rate)
+    if facts.dims[0] != TIME:
+        parameters["join_method"] = "concat"
+    if mimetype == _HDF5:
+        parameters["swmr"] = False  # nobody writes it any longer
+    return parameters
 
 
 def chunk_shape(facts: Facts) -> list[int]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from tilewright.das import is_store
+from tilewright.das import checked, is_store, is_url
 from tilewright.errors import InputError
 from tilewright.sources.composing import rebuilt, replayed, run_uid, states_of
 from tilewright.sources.das.looking import Looked, check_order, in_order, look, same
@@ -41,10 +42,10 @@ class Cable:
     Parameters
     ----------
     places
-        HDF5 files and Zarr stores; and folders, which are searched with all below them.
+        HDF5 files and Zarr stores, these also at URLs; and folders, which are searched with all below them.
     acquisition
-        Its name: whatever is recorded under one name is one acquisition. Default: the name of the folder, or of the only file, and
-        the acquisition is that of this place.
+        Its name: whatever is recorded under one name is one acquisition. Default: the name of the folder, or of the only file or
+        store, and the acquisition is that of this place.
     spacing
         Metres from one channel to the next, for files that do not tell.
     progress
@@ -53,7 +54,7 @@ class Cable:
     Raises
     ------
     InputError
-        If something is not there, or the spacing is not above 0.
+        If something is not there, or the spacing is not above 0; if a URL is one of an HDF5 file, or has a password in it.
 
     Examples
     --------
@@ -70,8 +71,10 @@ class Cable:
         spacing: float | None = None,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> None:
-        given = [places] if isinstance(places, (str, os.PathLike)) else places
-        self._places = Places.of(given, with_extension(EXTENSIONS), "files of a cable", is_store)
+        given = [os.fspath(each) for each in ([places] if isinstance(places, (str, os.PathLike)) else places)]
+        urls = [checked(each) for each in given if is_url(each)]
+        paths = [each for each in given if not is_url(each)]
+        self._places = Places.of(paths, with_extension(EXTENSIONS), "files of a cable", is_store, urls)
         if spacing is not None and not 0 < spacing < float("inf"):
             raise InputError(f"A spacing of {spacing!r} metres: expected a number above 0")
         self.acquisition = acquisition or self._default_name() or "acquisition"
@@ -89,7 +92,7 @@ class Cable:
 
     @property
     def readable(self) -> list[Path]:
-        """The directories that a server has to be allowed to read."""
+        """The directories that a server has to be allowed to read; none for URLs, which it reads with credentials of its own."""
         return self._places.readable
 
     def uid(self, part: int = 1) -> str:
@@ -115,6 +118,8 @@ class Cable:
         InputError
             If there is no file of a cable; if there are several whose time is the second dimension; if the file that was being recorded
             when the run was cut off is gone.
+        SetupError, TransientError
+            If a URL needs credentials, or cannot be reached; if a package is needed that is not installed.
         """
         run, states = self._begun(earlier)
         cut: list[Document] = []
@@ -125,9 +130,8 @@ class Cable:
             yield from run.stop()
         elif len(states) == 1:
             reasons = "".join(f"; {each.found.name}: {each.reason}" for each in looked)
-            raise InputError(
-                f"there are no files of a cable in {', '.join(map(str, self.readable))}{reasons}"
-            )
+            places = ", ".join([*map(str, self.readable), *self._places.urls])
+            raise InputError(f"there are no files of a cable in {places}{reasons}")
 
     def watch(
         self,
@@ -163,7 +167,7 @@ class Cable:
         InputError
             As of `documents`; if a store was named.
         """
-        if stores := [str(path) for path in self._places.files if path.is_dir()]:
+        if stores := [*(str(path) for path in self._places.files if path.is_dir()), *self._places.urls]:
             raise InputError(
                 f"{stores[0]} is a Zarr store, which is not watched: record it when it is complete"
             )
@@ -204,9 +208,10 @@ class Cable:
         return rebuilt(start, streams, stop)
 
     def _default_name(self) -> str:
-        """Return the name of the folder; of a file, if that is all that was given."""
-        if not self._places.folders and len(self._places.files) == 1:
-            return self._places.files[0].stem
+        """Return the name of the folder; of a file or a store, if that is all that was given."""
+        only = [*map(str, self._places.files), *self._places.urls]
+        if not self._places.folders and len(only) == 1:
+            return PurePath(only[0]).stem
         return self._places.root.name
 
     def _begun(self, earlier: Iterable[Document]) -> tuple[RunDocuments, list[RunState]]:
