@@ -1,4 +1,4 @@
-"""`tilewright plot`: a picture of a deployment of recorders, a dataset of embeddings or a cable, into a file."""
+"""`tilewright plot`: a picture of a deployment of recorders, a dataset of embeddings, a cable or its tiles, into a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tilewright.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tilewright.clients.cables import Cable
+    from tilewright.clients.cables import Cable, Tiles
     from tilewright.clients.recordings import Deployment
 
 _SUFFIXES = (".png", ".pdf", ".svg", ".jpg")
@@ -28,6 +28,8 @@ class Kind(StrEnum):
     WAVEFORM = "waveform"
     MAP = "map"
     WATERFALL = "waterfall"
+    FK = "fk"
+    CONTACT_SHEET = "contact-sheet"
 
 
 def plot(  # noqa: PLR0913 - the options of a command
@@ -35,7 +37,7 @@ def plot(  # noqa: PLR0913 - the options of a command
     kind: Annotated[
         Kind,
         typer.Option(
-            help="What was recorded when, levels over time and frequency, or samples; a map of embeddings; a waterfall of a cable."
+            help="What was recorded when, levels over time and frequency, or samples; a map of embeddings; a waterfall of a cable, its spectrum over frequency and wavenumber, or a sheet of its tiles."
         ),
     ],
     output: Annotated[
@@ -65,12 +67,13 @@ def plot(  # noqa: PLR0913 - the options of a command
     ] = 5000,
     distance: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="FROM TO", help="Of a waterfall: metres along the fibre. All."),
+        typer.Option(metavar="FROM TO", help="Of a cable or its tiles: metres along the fibre. All."),
     ] = None,
 ) -> None:
-    """Draw a run of recorders, of embeddings or of a cable.
+    """Draw a run of recorders, of embeddings, of a cable or of its tiles.
 
-    Of recorders what was recorded when, a spectrogram, or the samples; of embeddings a map; of a cable its samples over time and distance.
+    Of recorders what was recorded when, a spectrogram, or the samples; of embeddings a map; of a cable its samples over time and distance,
+    or their spectrum over frequency and wavenumber (fk); of tiles their pictures, as they lie in the cable.
 
     Of a long span only as much is read as the picture shows; its title says how much that is.
     """
@@ -88,6 +91,12 @@ def plot(  # noqa: PLR0913 - the options of a command
         elif kind is Kind.WATERFALL:
             subject = find_run(found, run).cable()
             drawn = subject.plot_waterfall(_ends(subject, start, stop), distance)
+        elif kind is Kind.FK:
+            subject = find_run(found, run).cable()
+            drawn = subject.plot_fk(_ends(subject, start, stop), distance)
+        elif kind is Kind.CONTACT_SHEET:
+            subject = find_run(found, run).tiles()
+            drawn = subject.contact_sheet(_ends(subject, start, stop), distance)
         else:
             subject = find_run(found, run).deployment()
             drawn = _drawn(subject, kind, unit or None, (start, stop), channel)
@@ -96,10 +105,14 @@ def plot(  # noqa: PLR0913 - the options of a command
     typer.echo(f"{kind} of {subject.name} written to {output}")
 
 
-def _ends(cable: Cable, start: str | None, stop: str | None) -> tuple[Any, Any]:
-    """Return the time of a cable that is drawn: all, unless told otherwise."""
-    files = cable.files
-    return files["start"].min() if start is None else start, files["stop"].max() if stop is None else stop
+def _ends(subject: Cable | Tiles, start: str | None, stop: str | None) -> tuple[Any, Any] | None:
+    """Return the time of a cable or of tiles that is drawn: all, None, unless told otherwise."""
+    if start is None and stop is None:
+        return None
+    from tilewright.clients.cables import Tiles  # noqa: PLC0415 - slow to import
+
+    there = subject.table() if isinstance(subject, Tiles) else subject.files
+    return there["start"].min() if start is None else start, there["stop"].max() if stop is None else stop
 
 
 def _drawn(

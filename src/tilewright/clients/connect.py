@@ -83,6 +83,11 @@ def open_catalog(where: Any, **kwargs: Any) -> Catalog:
     raise InputError(msg)
 
 
+def catalog_of(run: Run) -> Catalog:
+    """Return the catalog that a run is in, on the run's own connection. One request."""
+    return open_catalog(run.parent)
+
+
 def _open_name(where: str | Path, kwargs: dict[str, Any]) -> Catalog:
     """Open a directory, or a profile; a directory with a catalog in it comes first."""
     directory, profiles = Path(where).expanduser(), load_profiles()

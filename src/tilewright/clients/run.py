@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from tilewright.clients.cables import Cable
+    from tilewright.clients.cables import Cable, Tiles
     from tilewright.clients.embeddings import Dataset
     from tilewright.clients.recordings import Deployment
     from tilewright.delivery.verify import Comparison
@@ -216,6 +216,18 @@ class Run(Container):
         from tilewright.clients.cables import Cable  # noqa: PLC0415 - for runs of cables alone
 
         return Cable(self)
+
+    def tiles(self) -> Tiles:
+        """Return the pictures of a run that was made of a cable's, with what each was made of: `cables.Tiles`.
+
+        Raises
+        ------
+        InputError
+            If the run has no tiles.
+        """
+        from tilewright.clients.cables import Tiles  # noqa: PLC0415 - for runs of tiles alone
+
+        return Tiles(self)
 
     def __getitem__(
         self, keys: str | tuple[str, ...], _ignore_inlined_contents: bool = False

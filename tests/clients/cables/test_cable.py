@@ -1,16 +1,14 @@
 """A cable's samples by time and distance, of every kind of file: each value says which sample of which channel it is."""
 
 import os
-import uuid
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tilewright import TiledWriter, open_catalog, serve
+from tilewright import TiledWriter, serve
 from tilewright.errors import InputError
-from tilewright.sources import Cable
 from tilewright.testing.cables import RATE, START, write_prodml, write_silixa, write_store, write_terra15
 
 STEP = 10**9 // RATE
@@ -21,29 +19,6 @@ REAL = Path(os.environ.get("TILEWRIGHT_TEST_DATA", Path(__file__).parents[4] / "
 def server(readable):
     with serve(announce=False, readable_storage=[readable, *([REAL] if REAL.is_dir() else [])]) as server:
         yield server
-
-
-@pytest.fixture
-def catalog(server):
-    with (
-        open_catalog(server.uri) as whole,
-        open_catalog(whole.create_container(uuid.uuid4().hex[:8])) as catalog,
-    ):
-        yield catalog
-
-
-@pytest.fixture
-def record(catalog):
-    """Record files; return the cable."""
-
-    def record(*places, **options):
-        source = Cable(places, **options)
-        with TiledWriter(catalog) as writer:
-            for document in source.documents():
-                writer(*document)
-        return catalog[source.uid()].cable()
-
-    return record
 
 
 def at(sample, nanoseconds=0):

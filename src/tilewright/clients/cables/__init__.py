@@ -1,27 +1,32 @@
-"""Fibre-optic cables: a run comes in; samples by time and distance, gaps and pictures go out. `Run.cable` makes one.
+"""Fibre-optic cables: a run comes in; samples by time and distance, gaps and pictures go out. `Run.cable` and `Run.tiles` make them.
 
     cable         what the user holds: `Cable`
+    tiles         what the user holds of pictures that were made of a cable: `Tiles`
     describing    asks what the run has: the grid of channels, and when each file was recorded
     selecting     decides which samples and channels are meant, and makes a lazy array of them
-    pictures      draws it
+    spectra       works out power over frequency and wavenumber
+    pictures      draws a cable
+    sheets        draws tiles
 
-The name is loaded on first use.
+The names are loaded on first use.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tilewright.clients.cables.cable import Cable
+    from tilewright.clients.cables.tiles import Tiles
 
-__all__ = ["Cable"]
+__all__ = ["Cable", "Tiles"]
+
+_HOMES = {"Cable": "cable", "Tiles": "tiles"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "Cable":
+    if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from tilewright.clients.cables.cable import Cable  # noqa: PLC0415
-
-    return Cable
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -10,17 +10,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tilewright.clients.cables.describing import describe, files_of
-from tilewright.clients.cables.selecting import chosen, lazy
+from tilewright.clients.cables.selecting import channels_at, chosen, lazy, numbered, refuse_large
 from tilewright.clients.recordings.moments import text
 from tilewright.display import html_facts
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from tilewright.clients.cables.describing import Files
     from tilewright.clients.cables.selecting import Gaps
+    from tilewright.clients.cables.stored import Stored
+    from tilewright.clients.recordings.timeline import Part
     from tilewright.clients.run import Run
+
+
+_SPECTRUM = 64_000_000
+"""Samples of a spectrum at most: it takes some 20 bytes each besides the samples, 1.3 GB in all."""
 
 
 class Cable:
@@ -127,6 +135,53 @@ class Cable:
         """
         return lazy(self._described, chosen(self._described, self._files().timeline, time, distance, gaps))
 
+    def stored(self) -> Stored:
+        """Return the samples by their index in the run's array: ``cable.stored().read(start, stop, channels)``. Two requests.
+
+        Files of this machine's disks are read by themselves, all else is asked of the server. What is returned can be sent to other processes.
+        """
+        from tilewright.clients.cables.stored import stored  # noqa: PLC0415 - h5py
+
+        return stored(self._described)
+
+    def stretches(self) -> list[list[Part]]:
+        """Return what was recorded without a gap, stretch by stretch in the order of time: the parts of the array that follow each other.
+
+        A part has the indices `start` to `stop` of the array, and tells their times. Where two files overlap, the earlier one counts to its end.
+        """
+        timeline = self._files().timeline
+        return timeline.segments(timeline.stretches)
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """Of the channels along the fibre, in metres; their numbers, where nobody told the spacing."""
+        return self._described.distances
+
+    def channels(self, distance: Any = None) -> slice:
+        """Return which channels lie at distances d with d0 <= d < d1; all, of None.
+
+        Raises
+        ------
+        InputError
+            If that is no pair of distances.
+        """
+        return channels_at(self._described.distances, distance)
+
+    def cut(self, samples: tuple[int, int], channels: tuple[int, int]) -> xr.DataArray:
+        """Return samples by their indices in the run's array, as `select` does; lazy.
+
+        Parameters
+        ----------
+        samples, channels
+            The first, and the one after the last.
+
+        Raises
+        ------
+        InputError
+            If not all of them are there.
+        """
+        return lazy(self._described, numbered(self._described, self._files().timeline, samples, channels))
+
     def plot_waterfall(
         self,
         time: Any = None,
@@ -155,6 +210,41 @@ class Cable:
         from tilewright.clients.cables.pictures import plot_waterfall  # noqa: PLC0415 - matplotlib
 
         return plot_waterfall(self.name, self.select(time, distance), limits, ax)
+
+    def plot_fk(
+        self,
+        time: Any = None,
+        distance: Any = None,
+        *,
+        limits: tuple[float, float] | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the spectrum of samples over frequency and wavenumber (f-k): what travels along the fibre how fast, and which way.
+
+        What has a positive wavenumber travels towards larger distances. Colours are power density, in dB re 1 units²/(Hz · 1/m): a
+        periodogram with a Hann taper along time and distance, of samples less the mean of each channel. Lines are apparent speeds
+        along the fibre, of which those are drawn that lie well inside the picture. A picture has 800 frequencies and 1,200 wavenumbers at
+        most; of more, a cell is the mean, and the title says of how many. Where nobody told the spacing of channels, wavenumbers
+        are in cycles per channel, and there are no speeds.
+
+        Parameters
+        ----------
+        time, distance
+            As of `select`: 64 million samples at most, which take some 2 GB of memory.
+        limits
+            dB of the first and the last colour. None for 5 dB below the median of the cells, and what 99.95 % of them are below.
+
+        Raises
+        ------
+        InputError
+            If there is a gap in that time; if the samples are too many, fewer than 4 by 4, all the same, or no finite numbers; and as
+            `select`.
+        """
+        from tilewright.clients.cables.pictures import plot_fk  # noqa: PLC0415 - matplotlib
+
+        selection = chosen(self._described, self._files().timeline, time, distance, "skip")
+        refuse_large(selection, _SPECTRUM, "a spectrum")
+        return plot_fk(self.name, lazy(self._described, selection), limits, ax)
 
     def refresh(self) -> Cable:
         """Ask again what there is; return the cable itself."""

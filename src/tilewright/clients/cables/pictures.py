@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.clients.cables.spectra import LEAST, spectrum
 from tilewright.clients.drawing import new_axes, show_dates
 from tilewright.errors import InputError
 
@@ -20,6 +21,12 @@ _COLUMNS, _ROWS = 1200, 800
 _SHARE = 99.5
 """Percent of the values that the colours tell apart, unless limits are given."""
 _NOTHING = "#e6e6e6"
+_LOUD = 99.95
+"""Percent of a spectrum's cells that are no louder than the last colour, unless limits are given."""
+_SPEEDS = (20, 100, 400, 1500, 5000)
+"""Apparent speeds that an f-k spectrum shows, in m/s: sound in water has 1,500."""
+_INSIDE = 0.06
+"""Part of the picture's width or height beside an axis in which no line of a speed is drawn: it would hide what is there."""
 
 
 def plot_waterfall(
@@ -93,3 +100,91 @@ def _label(axes: Axes, samples: xr.DataArray, image: Any, *, is_whole: bool) -> 
     units = f" ({samples.attrs['units']})" if "units" in samples.attrs else ""
     bar = axes.figure.colorbar(image, ax=axes)
     bar.set_label(f"{'' if is_whole else 'magnitude of '}{samples.name}{units}")
+
+
+def plot_fk(name: str, samples: xr.DataArray, limits: tuple[float, float] | None, ax: Axes | None) -> Axes:
+    """Draw the spectrum of samples over frequency and wavenumber: see `Cable.plot_fk`."""
+    if min(samples.shape) < LEAST:
+        channels, count = samples.shape
+        raise InputError(
+            f"a spectrum needs {LEAST} channels and {LEAST} samples at least; recorded there: {channels} channels of {count:,}"
+        )
+    spacing = samples.attrs.get("spacing")
+    made = spectrum(samples.to_numpy(), samples.attrs["rate"], spacing or 1.0, (_ROWS, _COLUMNS))
+    with np.errstate(divide="ignore"):
+        levels = np.ma.masked_invalid(10 * np.log10(made.density))
+    low, high = limits or _levels(levels.compressed())
+    axes = ax if ax is not None else new_axes(8, 6)[0]
+    axes.set_facecolor("black")
+    image = axes.pcolormesh(
+        made.wavenumbers, made.frequencies, levels, cmap="magma", vmin=low, vmax=high, rasterized=True
+    )
+    length = "m" if spacing else "channel"
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, extend="both")
+    bar.set_label(f"power density (dB re {_squared(samples.attrs.get('units'))}/(Hz/{length}))")
+    unit = "1/m" if spacing else "cycles per channel"
+    axes.set_xlabel(f"wavenumber ({unit}); - travels towards smaller distances, + towards larger ones")
+    axes.set_ylabel("frequency (Hz)")
+    if spacing:
+        _draw_speeds(axes, made.wavenumbers[-1], made.frequencies[-1])
+    _tell_span(axes, name, samples, made.each)
+    return axes
+
+
+def _levels(levels: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the levels that the first and the last colour are, in steps of 5 dB: noise, which most cells are, is dark."""
+    middle, high = np.percentile(levels, [50, _LOUD])
+    bottom, top = np.floor(max(middle - 5, high - 90) / 5) * 5, np.ceil(high / 5) * 5
+    return float(bottom), float(max(top, bottom + 5))
+
+
+def _squared(units: str | None) -> str:
+    """Return the square of units, of which there is one.
+
+    >>> _squared("rad"), _squared("m/s"), _squared(None)
+    ('1 rad²', '1 (m/s)²', '1')
+    """
+    if not units:
+        return "1"
+    return f"1 {units}²" if units.isalpha() else f"1 ({units})²"
+
+
+def _draw_speeds(axes: Axes, wavenumber: float, frequency: float) -> None:
+    """Draw lines of constant speed as far as these, on both sides, and say on the right what they are."""
+    for speed in _SPEEDS:
+        x, y = min(wavenumber, frequency / speed), min(frequency, wavenumber * speed)
+        if x < _INSIDE * wavenumber or y < _INSIDE * frequency:
+            continue
+        for end in (x, -x):
+            axes.plot([0, end], [0, y], color="white", linewidth=0.7, linestyle=(0, (6, 6)), alpha=0.7)
+        axes.text(
+            0.92 * x,
+            0.92 * y,
+            f"{speed:,} m/s",
+            color="white",
+            fontsize="small",
+            rotation=np.degrees(np.arctan2(y, x)),
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            ha="right",
+            va="bottom",
+        )
+
+    axes.set(xlim=(-wavenumber, wavenumber), ylim=(0, frequency))
+
+
+def _tell_span(axes: Axes, name: str, samples: xr.DataArray, each: tuple[int, int]) -> None:
+    """Say in the title what the spectrum is of."""
+    channels, count = samples.shape
+    begins = samples["time"].to_numpy()[0].astype("M8[ms]")
+    places = samples["distance"].to_numpy()
+    where = f", {places[0]:,.0f} to {places[-1]:,.0f} m" if "units" in samples["distance"].attrs else ""
+    of = " by ".join(
+        f"{many:,} {what}"
+        for many, what in zip(each, ("frequencies", "wavenumbers"), strict=True)
+        if many > 1
+    )
+    axes.set_title(f"{name}: {channels:,} channels{where}\n", loc="left", fontsize="medium")
+    rule = f"{count / samples.attrs['rate']:,.6g} s from {str(begins).replace('T', ' ')} UTC; Hann tapers"
+    rule += f"; each cell the mean of {of}" if of else ""
+    axes.text(0, 1.02, rule, transform=axes.transAxes, fontsize="small", color="0.35")

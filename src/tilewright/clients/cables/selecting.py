@@ -34,6 +34,11 @@ class Selection:
     gaps: list[tuple[int, int]]
     """Between them, nothing was recorded: nanoseconds since 1970, UTC, from and to."""
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many channels, and how many samples of each."""
+        return self.channels.stop - self.channels.start, sum(map(len, self.parts))
+
 
 def chosen(described: Description, timeline: Timeline, time: Any, distance: Any, gaps: Gaps) -> Selection:
     """Return what is meant by times and distances.
@@ -50,7 +55,54 @@ def chosen(described: Description, timeline: Timeline, time: Any, distance: Any,
     breaks = [(before.ends, after.begins) for before, after in pairwise(parts) if not after.follows(before)]
     if gaps == "raise":
         _refuse(parts, breaks, begin, end)
-    return Selection(parts, _channels(described.distances, distance), breaks)
+    return Selection(parts, channels_at(described.distances, distance), breaks)
+
+
+def numbered(
+    described: Description, timeline: Timeline, samples: tuple[int, int], channels: tuple[int, int]
+) -> Selection:
+    """Return what is meant by the indices of samples and channels in the run's array: from, and to before.
+
+    Raises
+    ------
+    InputError
+        If not all of them are there.
+    """
+    by_index = sorted(timeline.whole, key=lambda part: part.start)
+    there = (by_index[-1].stop if by_index else 0, int(described.settings["channels"]))
+    for what, (first, stop), length in zip(("samples", "channels"), (samples, channels), there, strict=True):
+        if not 0 <= first < stop <= length:
+            raise InputError(
+                f"{what} {first:,} to {stop:,}: there are {length:,}, and the first one has to be before the second"
+            )
+    parts = [part.cut(*samples) for part in by_index if part.start < samples[1] and part.stop > samples[0]]
+    breaks = [
+        (before.ends, after.begins)
+        for before, after in pairwise(parts)
+        if after.begins - before.ends > before.half
+    ]
+    return Selection(parts, slice(*channels), breaks)
+
+
+def refuse_large(selection: Selection, most: int, what: str) -> None:
+    """Refuse what has a gap in it, or more samples than can be taken at once.
+
+    Raises
+    ------
+    InputError
+        If it is so.
+    """
+    channels, samples = selection.shape
+    if channels * samples > most:
+        raise InputError(
+            f"{what} takes {most:,} samples at most, and these are {channels * samples:,} ({channels:,} channels of {samples:,}): "
+            "take less time, or fewer channels"
+        )
+    if selection.gaps:
+        told = ", ".join(f"{text(first)} to {text(last)}" for first, last in selection.gaps)
+        raise InputError(
+            f"{what} takes a time without a gap, and nothing was recorded from {told}: take a time before or after it"
+        )
 
 
 def lazy(described: Description, selection: Selection) -> xr.DataArray:
@@ -103,10 +155,21 @@ def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def _channels(distances: NDArray[np.float64], distance: Any) -> slice:
+def channels_at(distances: NDArray[np.float64], distance: Any) -> slice:
     """Return the channels that are at distances d with d0 <= d < d1, in metres."""
     if distance is None:
         return slice(0, len(distances))
+    return slice(*np.searchsorted(distances, stretch(distance)).tolist())
+
+
+def stretch(distance: Any) -> tuple[float, float]:
+    """Return the two ends of a stretch of fibre, in metres.
+
+    Raises
+    ------
+    InputError
+        Not two, or the second is not after the first.
+    """
     try:
         first, last = (float(end) for end in distance)
     except (TypeError, ValueError):
@@ -115,7 +178,7 @@ def _channels(distances: NDArray[np.float64], distance: Any) -> slice:
         ) from None
     if not first < last:
         raise InputError(f"distance={distance!r}: it ends before it begins")
-    return slice(*np.searchsorted(distances, [first, last]).tolist())
+    return first, last
 
 
 def _refuse(parts: Sequence[Part], breaks: list[tuple[int, int]], begin: int, end: int) -> None:

@@ -343,15 +343,11 @@ class Dataset:
         return self._described.stream[describing.VECTOR]
 
     def _library(self, catalog: Catalog | None) -> Library:
+        from tilewright.clients.connect import catalog_of  # noqa: PLC0415 - imports this room
         from tilewright.clients.embeddings.listening import Library  # noqa: PLC0415 - for who listens
 
-        where = self._run_catalog() if catalog is None else catalog
+        where = catalog_of(self._run) if catalog is None else catalog
         return self._libraries.setdefault(where.uri, Library(where))
-
-    def _run_catalog(self) -> Catalog:
-        from tilewright.clients import open_catalog  # noqa: PLC0415 - imports this room
-
-        return open_catalog(self._run.parent)
 
     def _wanted(self, columns: str | Iterable[str] | None) -> list[str]:
         names = [columns] if isinstance(columns, str) else list(self.columns if columns is None else columns)

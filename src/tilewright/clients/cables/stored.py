@@ -1,0 +1,131 @@
+"""Samples of a cable's array by their index, wherever they lie: `Cable.stored` makes one, `tilewright.processing` reads it.
+
+It can be sent to other processes. A file that a process finds where the catalog says it is read by itself: the server, which would
+read the same file, costs as much again as the reading. Whatever is not there is asked of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tiled.utils import path_from_uri
+
+from tilewright.clients.cables.describing import ARRAY, DISTANCE
+from tilewright.das.hdf5 import array, opened
+from tilewright.errors import InputError
+from tilewright.extras import extra
+from tilewright.formats.ranges import Places, ranges_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tilewright.clients.cables.describing import Description
+
+_HDF5, _ZARR = "application/x-hdf5", "application/x-zarr"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The samples of a run's array, by their index along time and the numbers of channels."""
+
+    client: Any
+    """Of the array: the server is asked by it."""
+    is_by_distance: bool
+    """Whether distance is the array's first dimension."""
+    channels: int
+    samples: int
+    mimetype: str
+    dataset: str
+    """Path of the array in each HDF5 file."""
+    paths: Mapping[int, Path]
+    """Of the files, by their numbers; none of those that are not on a disk, or that only the server reads."""
+    ranges: Sequence[Sequence[int]]
+    """Which samples of which file make the array: see `formats.ranges.RANGES`."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the samples."""
+        of_client: np.dtype[Any] = self.client.dtype
+        return of_client
+
+    def read(self, start: int, stop: int, channels: slice = slice(None)) -> NDArray[Any]:
+        """Return samples from an index to before another: shape (distance, time).
+
+        Raises
+        ------
+        InputError
+            If a file is not any longer what it was, or damaged where these are.
+        """
+        parts = list(Places(self.ranges).parts(start, stop))
+        if not all(number in self.paths and self.paths[number].exists() for number, _, _ in parts):
+            return self._of_server(start, stop, channels)
+        out = np.empty((len(range(*channels.indices(self.channels))), stop - start), self.dtype)
+        at = 0
+        for number, first, last in parts:
+            part = self._of_file(self.paths[number], slice(first, last), channels)
+            out[:, at : at + last - first] = part
+            at += last - first
+        return out
+
+    def between(self, start: int, stop: int) -> Stored:
+        """Return the same with no other files than those that have samples from an index to before another: less to be sent."""
+        touched = Places(self.ranges).files(start, stop)
+        return replace(self, paths={number: self.paths[number] for number in touched if number in self.paths})
+
+    def _of_server(self, start: int, stop: int, channels: slice) -> NDArray[Any]:
+        if self.is_by_distance:
+            found: NDArray[Any] = self.client[channels, start:stop]
+            return found
+        if len(self.client.shape) == 1:
+            return np.asarray(self.client[start:stop])[None]
+        return np.asarray(self.client[start:stop, channels]).T
+
+    def _of_file(self, path: Path, time: slice, channels: slice) -> NDArray[Any]:
+        key = (channels, time) if self.is_by_distance else (time, channels)
+        if self.mimetype == _HDF5:
+            with opened(path) as file:
+                found = self._checked(path, array(file, self.dataset), time.stop)[key]
+        else:
+            with extra("das", f"cannot read {path} without zarr"):
+                import zarr  # noqa: PLC0415 - slow to import
+            found = self._checked(path, zarr.open_array(path, mode="r"), time.stop)[key]
+        values: NDArray[Any] = found if self.is_by_distance else found.T
+        return values
+
+    def _checked(self, path: Path, found: Any, stop: int) -> Any:
+        """Refuse a file that has become another one."""
+        channels, samples = found.shape if self.is_by_distance else found.shape[::-1]
+        if channels != self.channels or samples < stop or found.dtype != self.dtype:
+            raise InputError(
+                f"{path} holds {found.dtype} of shape {found.shape}, and the catalog has {self.dtype}, {self.channels:,} channels and at "
+                f"least {stop:,} samples of it: it has changed since it was recorded"
+            )
+        return found
+
+
+def stored(described: Description) -> Stored:
+    """Return the samples of a run as they are now. Two requests."""
+    client = described.stream[ARRAY]
+    (source,) = client.data_sources()
+    is_by_distance = described.dims[0] == DISTANCE
+    samples = client.shape[-1] if is_by_distance else client.shape[0]
+    is_read_here = source.mimetype in (_HDF5, _ZARR)
+    return Stored(
+        client,
+        is_by_distance,
+        described.settings["channels"],
+        samples,
+        source.mimetype,
+        str(described.settings["dataset"]),
+        {
+            asset.num: Path(path_from_uri(asset.data_uri))
+            for asset in source.assets
+            if is_read_here and asset.data_uri.startswith("file:")
+        },
+        [[0, 0, samples]] if is_by_distance else ranges_of(source.properties or {}, samples),
+    )
