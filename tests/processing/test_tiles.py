@@ -8,8 +8,20 @@ from PIL import Image
 
 from tilewright.errors import InputError
 from tilewright.processing import Block, Decimate, Pipeline, Shape, Signal, Span
-from tilewright.processing.pictures import OWN_SCALE, SIZE, Scale, Summary, draw, grey, pictures, png, summary
-from tilewright.processing.tiles import Place, Tile, Tiling, cut, tiled
+from tilewright.processing.pictures import (
+    OWN_SCALE,
+    SIZE,
+    Drawing,
+    Scale,
+    Summary,
+    draw,
+    grey,
+    pictures,
+    png,
+    summary,
+)
+from tilewright.processing.tiles import Place, Tile, Tiling, block_of, chunks_of, cut
+from tilewright.processing.workers import Threads
 
 RATE = 100.0
 
@@ -25,24 +37,24 @@ def cable(channels=7, samples=950):
 
 
 NOTHING = Pipeline((), "float64")
+DRAWING = Drawing(NOTHING, Tiling(2.0, 3), Scale(0.0, 7000.0))
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 100])
-@pytest.mark.parametrize("rows", [None, Span(0, 1), Span(1, 4), Span(4, 5)])
+@pytest.mark.parametrize("rows", [Span(0, 5), Span(0, 1), Span(1, 4), Span(4, 5)])
 def test_tiles_have_the_values_of_their_place(at_once, rows):
     tiling = Tiling(2.0, 3)
     assert tiling.count(cable().shape) == (5, 3)
     found = []
-    for block in tiled(NOTHING, cable(), tiling, rows, at_once=at_once):
-        for tile in cut(block, tiling):
+    for part in chunks_of(rows, at_once):
+        for tile in cut(block_of(NOTHING, cable(), tiling, part), tiling):
             at, of = tile.place.samples, tile.place.channels
             assert (at.start, of.start) == (tile.place.row * 200, tile.place.column * 3)
             assert np.array_equal(tile.values, placed(7, 950)[of.start : of.stop, at.start : at.stop])
             found.append((tile.place.row, tile.place.column, len(at), len(of)))
-    inside = range(5) if rows is None else range(rows.start, rows.stop)
     assert found == [
         (row, column, 150 if row == 4 else 200, 1 if column == 2 else 3)
-        for row in inside
+        for row in range(rows.start, rows.stop)
         for column in range(3)
     ]
 
@@ -50,7 +62,7 @@ def test_tiles_have_the_values_of_their_place(at_once, rows):
 def test_a_tile_has_rounded_samples_of_the_outputs():
     assert Tiling(15.0, 10).samples(99.99) == 1500
     assert Tiling(0.001, 10).samples(100.0) == 1
-    block = next(tiled(Pipeline((Decimate(2),)), cable(), Tiling(2.0, 7), at_once=1))
+    block = block_of(Pipeline((Decimate(2),)), cable(), Tiling(2.0, 7), Span(0, 1))
     assert block.values.shape == (7, 100)
 
 
@@ -69,16 +81,13 @@ def test_a_part_of_a_tile_is_refused(start, stop):
         (lambda: Scale(0.0, None), "the value that is white"),
         (lambda: Scale(float("nan"), 10), "the value that is black"),
         (lambda: Scale(10.0, 10.0), "expected the value that is black first"),
-        (lambda: tiled(NOTHING, cable(), Tiling(2.0, 3), at_once=0), "tiles' lengths a chunk"),
+        (lambda: pictures(DRAWING, cable(), at_once=0), "tiles' lengths a task"),
         (
-            lambda: tiled(NOTHING, cable(), Tiling(2.0, 3), Span(3, 6)),
+            lambda: block_of(NOTHING, cable(), Tiling(2.0, 3), Span(3, 6)),
             "cannot take tiles 3 to 6 in time: there are 5",
         ),
-        (lambda: tiled(NOTHING, cable(), Tiling(2.0, 3), Span(2, 2)), "cannot take tiles 2 to 2"),
-        (
-            lambda: pictures(NOTHING, cable(), Tiling(2.0, 3), OWN_SCALE, Span(5, 6)),
-            "cannot take tiles 5 to 6",
-        ),
+        (lambda: block_of(NOTHING, cable(), Tiling(2.0, 3), Span(2, 2)), "cannot take tiles 2 to 2"),
+        (lambda: pictures(DRAWING, cable(), Span(5, 6)), "cannot take tiles 5 to 6"),
     ],
 )
 def test_what_is_no_tiling_is_refused(make, message):
@@ -144,8 +153,7 @@ def test_a_drawn_tile_says_what_its_values_are():
 
 
 def test_pictures_are_the_same_whatever_is_computed_at_once():
-    arguments = (NOTHING, cable(), Tiling(2.0, 3), Scale(0.0, 7000.0))
-    one = list(pictures(*arguments, at_once=1, workers=1))
+    one = list(pictures(DRAWING, cable(), at_once=1, workers=Threads(1)))
     assert len(one) == 15
-    assert list(pictures(*arguments, at_once=3, workers=2)) == one
-    assert list(pictures(*arguments, rows=Span(2, 4))) == [each for each in one if each.place.row in {2, 3}]
+    assert list(pictures(DRAWING, cable(), at_once=3, workers=Threads(2))) == one
+    assert list(pictures(DRAWING, cable(), Span(2, 4))) == [each for each in one if each.place.row in {2, 3}]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tilewright.clients.cables import Cable
+
 CATALOG_VARIABLE = "TILEWRIGHT_CATALOG"
 PATH_MAP_VARIABLE = "TILEWRIGHT_PATH_MAP"
 DEFAULT_DIRECTORY = Path("tilewright_data")
@@ -146,6 +148,12 @@ def find_run(runs: Any, name: str) -> Any:
         if not name.isdigit():
             raise
         return runs[name]  # digits may be the beginning of a uid
+
+
+def ends_of(cable: Cable, start: str | None, stop: str | None) -> tuple[Any, Any]:
+    """Return the time of a cable that is meant: from where its files begin to where they end, unless told otherwise."""
+    files = cable.files
+    return files["start"].min() if start is None else start, files["stop"].max() if stop is None else stop
 
 
 @contextmanager

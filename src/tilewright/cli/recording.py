@@ -116,6 +116,24 @@ class OfCables:
         return f"{counted(self.files, 'file')}, {span}"
 
 
+@dataclass(slots=True)
+class OfTiles:
+    """Pictures."""
+
+    files: int = 0
+    rejected: int = 0
+
+    def add(self, stream: str, data: Mapping[str, Any]) -> None:  # noqa: ARG002 - there is one stream, of tiles
+        """Count a tile."""
+        self.files += 1
+
+    def add_page(self, stream: str, rows: int) -> None:
+        """Count nothing: there are none."""
+
+    def __str__(self) -> str:
+        return counted(self.files, "tile")
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What is said of a kind of source."""
@@ -130,6 +148,7 @@ class Kind:
 RECORDINGS = Kind(OfRecordings, "looking at files", has_events=True)
 EMBEDDINGS = Kind(OfEmbeddings, "reading records", has_events=False)
 CABLES = Kind(OfCables, "looking at files", has_events=True)
+TILES = Kind(OfTiles, "making tiles", has_events=False)
 
 
 class Session:
@@ -175,22 +194,26 @@ class Session:
         TransientError
             If the server cannot be reached.
         """
+        with writable(catalog, readable=self._source.readable) as target:
+            self.record_into(target, path_map)
+
+    def record_into(self, target: Any, path_map: dict[str, str] | None) -> None:
+        """Do so with a server, or an address, of which the caller sees to it that it can read the files; raises the same."""
         from rich.console import Console  # noqa: PLC0415 - slow to import
 
         from tilewright.writer import TiledWriter  # noqa: PLC0415 - slow to import
 
         console = Console(stderr=True)
-        with writable(catalog, readable=self._source.readable) as target:
-            writer = TiledWriter(target, on_stop="return", strict=True, path_map=path_map)
-            try:
-                with _bar(console) as progress:
-                    self._so_far = so_far(self._source, writer.journal, target)
-                    for name, doc in self._documents(progress):
-                        writer(name, doc)
-                    deliver(writer, progress, threading.Event() if self._watch else self._stop)
-                self._failed = writer.status().failed
-            finally:
-                writer.close(timeout=0)  # what still waits is in the journals
+        writer = TiledWriter(target, on_stop="return", strict=True, path_map=path_map)
+        try:
+            with _bar(console) as progress:
+                self._so_far = so_far(self._source, writer.journal, target)
+                for name, doc in self._documents(progress):
+                    writer(name, doc)
+                deliver(writer, progress, threading.Event() if self._watch else self._stop)
+            self._failed = writer.status().failed
+        finally:
+            writer.close(timeout=0)  # what still waits is in the journals
 
     def report(self) -> None:
         """Print what is odd, and one line of what was recorded.

@@ -1,7 +1,7 @@
 """A pipeline on Dask: an array of (distance, time) comes in, one that is computed when asked comes out, chunk by chunk.
 
 Called by whoever has a Dask array, or a cluster: a chunk is one task, of the input chunks that it reaches, computed by
-`Pipeline.run` in the thread, process or worker that Dask gives it, so that results are the same everywhere.
+`Pipeline.block` in the thread, process or worker that Dask gives it, so that results are the same everywhere.
 """
 
 from __future__ import annotations
@@ -65,5 +65,4 @@ def _computed(values: Samples, pipeline: Pipeline, given: Shape, wanted: Span) -
     """Return outputs, of what they reach: a task."""
     first = pipeline.plan(wanted, given).start
     signal = Signal(lambda start, stop: values[:, start - first : stop - first], given)
-    (block,) = pipeline.run(signal, wanted, chunk=len(wanted), workers=1)
-    return block.values
+    return pipeline.block(signal, wanted).values

@@ -8,17 +8,26 @@ values become grey, of which decibels have 256 steps.
 from __future__ import annotations
 
 import io
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tilewright.errors import InputError
-from tilewright.processing.base import finite
+from tilewright.processing.base import finite, whole
 from tilewright.processing.extras import needed
-from tilewright.processing.tiles import AT_ONCE, Place, Tile, Tiling, cut, tiled
+from tilewright.processing.spans import Span
+from tilewright.processing.tiles import (
+    AT_ONCE,
+    Place,
+    Tile,
+    Tiling,
+    block_of,
+    check_rows,
+    chunks_of,
+    cut,
+)
+from tilewright.processing.workers import Threads, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.processing.pipeline import Pipeline
-    from tilewright.processing.spans import Samples, Signal, Span
+    from tilewright.processing.spans import Samples, Shape, Signal
+    from tilewright.processing.workers import Workers
 
 SIZE = 256
 """Elements each side."""
@@ -116,43 +126,86 @@ def draw(tile: Tile, scale: Scale) -> Picture:
     return Picture(tile.place, of, png(grey(tile.values, scale, of)))
 
 
-def pictures(
-    pipeline: Pipeline,
-    signal: Signal,
-    tiling: Tiling,
-    scale: Scale,
-    rows: Span | None = None,
-    *,
-    at_once: int = AT_ONCE,
-    workers: int | None = None,
-) -> Iterator[Picture]:
-    """Compute and draw tiles, in threads: all of a time before those of the next.
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How samples become pictures."""
 
-    Parameters
-    ----------
-    pipeline
-        Its last step is usually `Log`, as 256 steps of grey are few.
-    signal, tiling, scale
-        What is processed, cut and drawn.
-    rows
-        Which tiles in time; None for all.
-    at_once
-        Tiles' lengths that are computed at once: memory and the share of overlap depend on it, pictures do not.
-    workers
-        Threads; None for one a core.
+    pipeline: Pipeline
+    """Its last step is usually `Log`, as 256 steps of grey are few."""
+    tiling: Tiling
+    scale: Scale
+
+    def count(self, given: Shape) -> int:
+        """Return how many tiles in time an acquisition has.
+
+        Raises
+        ------
+        InputError
+            If a step does not fit it.
+        """
+        return self.tiling.count(self.pipeline.shape(given))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Tiles that are computed at once: all that another process needs for it."""
+
+    drawing: Drawing
+    signal: Signal
+    rows: Span
+    """Which tiles in time."""
+
+
+def drawn(task: Task) -> list[Picture]:
+    """Compute and draw tiles, in the thread that calls: all of a time before those of the next.
 
     Raises
     ------
     InputError
-        As `Pipeline.run` does, or if there are no such tiles.
+        As `Pipeline.block` does, or if there are no such tiles.
     """
-    blocks = tiled(pipeline, signal, tiling, rows, at_once=at_once, workers=workers)
+    drawing = task.drawing
+    block = block_of(drawing.pipeline, task.signal, drawing.tiling, task.rows)
+    return [draw(tile, drawing.scale) for tile in cut(block, drawing.tiling)]
 
-    def drawn() -> Iterator[Picture]:
-        with ThreadPoolExecutor(
-            workers or os.cpu_count() or 1, thread_name_prefix="tilewright-pictures"
-        ) as threads:
-            for block in blocks:
-                yield from threads.map(lambda tile: draw(tile, scale), cut(block, tiling))
 
-    return drawn()
+def pictures(
+    drawing: Drawing,
+    signal: Signal,
+    rows: Span | None = None,
+    *,
+    at_once: int = AT_ONCE,
+    workers: Workers | None = None,
+) -> Iterator[Picture]:
+    """Compute and draw tiles side by side: they come all of a time before those of the next.
+
+    Parameters
+    ----------
+    drawing
+        How.
+    signal
+        What is processed; it is read from several threads, or processes.
+    rows
+        Which tiles in time; None for all.
+    at_once
+        Tiles' lengths a task: memory and the share of overlap depend on it. Pictures do not, but where a rounding decides between two
+        steps of grey.
+    workers
+        Who does it; None for threads of this process.
+
+    Raises
+    ------
+    InputError
+        As `drawn` does.
+    """
+    whole(at_once, 1, "the number of tiles' lengths a task")
+    count = drawing.count(signal.shape)
+    rows = Span(0, count) if rows is None else rows
+    check_rows(rows, count)
+    tasks = (Task(drawing, signal, part) for part in chunks_of(rows, at_once))
+
+    def in_turn() -> Iterator[Picture]:
+        for _, task in in_order(workers or Threads(), drawn, enumerate(tasks)):
+            yield from task.result()
+
+    return in_turn()

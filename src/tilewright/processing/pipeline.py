@@ -6,6 +6,7 @@ Called by whoever has samples to process; `running` computes one chunk. Memory i
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -134,12 +135,21 @@ class Pipeline:
         """
         whole(chunk, 1, "a chunk's number of samples")
         shape = self.shape(signal.shape)
-        wanted = Span(0, shape.samples) if wanted is None else wanted
-        if not 0 <= wanted.start < wanted.stop <= shape.samples:
-            raise InputError(
-                f"cannot compute samples {wanted.start} to {wanted.stop}: there are {shape.samples} at {shape.rate:g} a second"
-            )
+        wanted = _there(Span(0, shape.samples) if wanted is None else wanted, shape)
         return self._chunks(signal, shape, wanted, chunk, workers or os.cpu_count() or 1)
+
+    def block(self, signal: Signal, wanted: Span) -> Block:
+        """Compute a span of outputs in the thread that calls: what a task of several that are computed side by side does.
+
+        Raises
+        ------
+        InputError
+            As `run`.
+        """
+        shape = self.shape(signal.shape)
+        wanted = _there(wanted, shape)
+        values = compute(self.stages(signal.shape), signal, wanted, self.dtype, map, _scratch())
+        return Block(values, wanted.start, shape.samples, shape.rate)
 
     def _chunks(
         self, signal: Signal, shape: Shape, wanted: Span, chunk: int, workers: int
@@ -152,12 +162,47 @@ class Pipeline:
                 values = compute(stages, signal, part, self.dtype, in_parts, scratch)
                 yield Block(values, start, shape.samples, shape.rate)
 
+    def reach(self, wanted: Span, given: Shape) -> Span:
+        """Return which input samples a span of outputs depends on; some may lie beyond the acquisition's ends.
+
+        Of an acquisition that goes on, outputs whose reach is there are what they will be at its end.
+        """
+        for stage in reversed(self.stages(given)):
+            wanted = stage.step.needs(wanted, stage.given.rate)
+        return wanted
+
     def _rates(self, rate: float) -> list[float]:
         rates = []
         for step in self.steps:
             rates.append(rate)
             rate /= step.factor_time
         return rates
+
+
+_OF_THREADS = threading.local()
+
+
+def _scratch() -> Scratch:
+    """Return the scratch of the thread that calls."""
+    if not hasattr(_OF_THREADS, "scratch"):
+        _OF_THREADS.scratch = Scratch()
+    scratch: Scratch = _OF_THREADS.scratch
+    return scratch
+
+
+def _there(wanted: Span, shape: Shape) -> Span:
+    """Return outputs that there are.
+
+    Raises
+    ------
+    InputError
+        If there are none such.
+    """
+    if not 0 <= wanted.start < wanted.stop <= shape.samples:
+        raise InputError(
+            f"cannot compute samples {wanted.start} to {wanted.stop}: there are {shape.samples} at {shape.rate:g} a second"
+        )
+    return wanted
 
 
 def _joined(steps: Sequence[Step]) -> list[Step]:

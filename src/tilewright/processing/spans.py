@@ -64,7 +64,8 @@ class Signal:
     """An acquisition that can be read by samples."""
 
     read: Read
-    """Called from one thread, in the order of time; a span reaches back by the pipeline's overlap."""
+    """By `Pipeline.run` from one thread, in the order of time; by tasks side by side from several, and in other processes if it is sent
+    there. A span reaches back by the pipeline's overlap."""
     shape: Shape
 
 

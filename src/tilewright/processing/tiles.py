@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tilewright.processing.pipeline import Pipeline
     from tilewright.processing.spans import Block, Samples, Shape, Signal
 
-AT_ONCE = 4
-"""Tiles' lengths a chunk: of 15 s, with 2 s overlap each side, a twentieth is computed twice."""
+AT_ONCE = 2
+"""Tiles' lengths a task: of 15 s, with 2.3 s overlap each side, a seventh is computed twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +97,61 @@ def _tiles(block: Block, channels: int, length: int) -> Iterator[Tile]:
             yield Tile(place, values)
 
 
-def tiled(
-    pipeline: Pipeline,
-    signal: Signal,
-    tiling: Tiling,
-    rows: Span | None = None,
-    *,
-    at_once: int = AT_ONCE,
-    workers: int | None = None,
-) -> Iterator[Block]:
-    """Return a pipeline's outputs in blocks that can be `cut`, of some tiles in time; None for all.
+def block_of(pipeline: Pipeline, signal: Signal, tiling: Tiling, rows: Span) -> Block:
+    """Return a pipeline's outputs of some tiles in time, which can be `cut`; computed in the thread that calls.
 
     Raises
     ------
     InputError
-        If there are no such tiles, or the pipeline cannot be run.
+        If there are no such tiles, or they cannot be computed.
     """
-    whole(at_once, 1, "the number of tiles' lengths a chunk")
     shape = pipeline.shape(signal.shape)
     length, (count, _) = tiling.samples(shape.rate), tiling.count(shape)
-    rows = Span(0, count) if rows is None else rows
+    check_rows(rows, count)
+    return pipeline.block(signal, Span(rows.start * length, rows.stop * length).within(shape.samples))
+
+
+def check_rows(rows: Span, count: int) -> None:
+    """Refuse tiles in time that there are none of.
+
+    Raises
+    ------
+    InputError
+        If so.
+    """
     if not 0 <= rows.start < rows.stop <= count:
         raise InputError(f"cannot take tiles {rows.start} to {rows.stop} in time: there are {count}, from 0")
-    wanted = Span(rows.start * length, rows.stop * length).within(shape.samples)
-    return pipeline.run(signal, wanted, chunk=at_once * length, workers=workers)
+
+
+def chunks_of(rows: Span, at_once: int) -> Iterator[Span]:
+    """Yield tiles in time, so many at once.
+
+    >>> list(chunks_of(Span(3, 8), 2))
+    [Span(start=3, stop=5), Span(start=5, stop=7), Span(start=7, stop=8)]
+    """
+    for start in range(rows.start, rows.stop, at_once):
+        yield Span(start, min(start + at_once, rows.stop))
+
+
+def seconds_of(duration: float | str) -> float:
+    """Return a duration in seconds, of seconds or of text with a unit.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+
+    Examples
+    --------
+    >>> seconds_of(15), seconds_of("15s"), seconds_of("1.5min")
+    (15.0, 15.0, 90.0)
+    """
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    is_text = isinstance(duration, str)
+    try:
+        return pd.Timedelta(duration).total_seconds() if is_text else float(duration)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{duration!r:.100} is no duration: expected seconds, or text such as '15s' or '1min'"
+        ) from None

@@ -46,6 +46,7 @@ def write_prodml(  # noqa: PLR0913 - each is one thing that files may differ in
     rate: int | None = RATE,
     spacing: float = 2.0419,
     named: bool = True,
+    values: np.ndarray[Any, Any] | None = None,
 ) -> Path:
     """Write a ProdML file with samples from a number on.
 
@@ -59,10 +60,12 @@ def write_prodml(  # noqa: PLR0913 - each is one thing that files may differ in
         None: the file does not tell it.
     named
         Whether its array says what its dimensions are.
+    values
+        Other samples than those that say where they are: shape (count, channels).
     """
     import h5py  # noqa: PLC0415 - slow to import
 
-    values = samples_of(first, count, channels).astype(dtype)
+    values = (samples_of(first, count, channels) if values is None else values).astype(dtype)
     with h5py.File(path, "w") as file:
         acquisition = file.create_group("Acquisition")
         acquisition.attrs.update(
@@ -144,6 +147,7 @@ def write_store(
     zarr_format: int = 2,
     by_time: bool = False,
     attributes: dict[str, Any] | None = None,
+    values: np.ndarray[Any, Any] | None = None,
 ) -> Path:
     """Write a Zarr store with samples from a number on, by distance and time, as the cable of the Regional Cabled Array is kept.
 
@@ -151,10 +155,12 @@ def write_store(
     ----------
     attributes
         Of the group.
+    values
+        Other samples than those that say where they are: shape (count, channels).
     """
     import zarr  # noqa: PLC0415 - slow to import
 
-    values = samples_of(first, count, channels)
+    values = samples_of(first, count, channels) if values is None else values
     group: Any = zarr.open_group(path, mode="w", zarr_format=2 if zarr_format == 2 else 3)
     group.attrs.update(attributes or {})
     dims = ["time", "distance"] if by_time else ["distance", "time"]

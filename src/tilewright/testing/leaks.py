@@ -39,6 +39,7 @@ POOLS = {
     "bluesky-run-engine": "the event loop of all RunEngines of a process; Bluesky never ends it",
     "_watch_request": "Bluesky's, one a run of a RunEngine: of two that follow closely, one may miss its end and waits for ever",
     "fsspecIO": "the event loop of all fsspec file systems of a process",
+    "Dask-Offload": "distributed's, once a process, for what takes long to pickle",
     "asyncio_": "workers of Zarr's event loop",
     "zarr_io": "the event loop of all Zarr stores of a process",
 }

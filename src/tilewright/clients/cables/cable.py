@@ -168,7 +168,9 @@ class Cable:
         return channels_at(self._described.distances, distance)
 
     def cut(self, samples: tuple[int, int], channels: tuple[int, int]) -> xr.DataArray:
-        """Return samples by their indices in the run's array, as `select` does; lazy.
+        """Return samples by their indices in the run's array, as `select` does, in the order of time; lazy.
+
+        Where two files overlap, the earlier one counts to its end: what the later one has of that time is left out.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ def chosen(described: Description, timeline: Timeline, time: Any, distance: Any,
         raise InputError(f"gaps={gaps!r}: expected 'skip' or 'raise'")
     begin, end = window(time) if time is not None else (timeline.begins or 0, timeline.ends or 0)
     parts = timeline.between(begin, end)
-    breaks = [(before.ends, after.begins) for before, after in pairwise(parts) if not after.follows(before)]
+    breaks = _between(parts)
     if gaps == "raise":
         _refuse(parts, breaks, begin, end)
     return Selection(parts, channels_at(described.distances, distance), breaks)
@@ -68,20 +68,20 @@ def numbered(
     InputError
         If not all of them are there.
     """
-    by_index = sorted(timeline.whole, key=lambda part: part.start)
-    there = (by_index[-1].stop if by_index else 0, int(described.settings["channels"]))
+    there = (max((part.stop for part in timeline.whole), default=0), int(described.settings["channels"]))
     for what, (first, stop), length in zip(("samples", "channels"), (samples, channels), there, strict=True):
         if not 0 <= first < stop <= length:
             raise InputError(
                 f"{what} {first:,} to {stop:,}: there are {length:,}, and the first one has to be before the second"
             )
-    parts = [part.cut(*samples) for part in by_index if part.start < samples[1] and part.stop > samples[0]]
-    breaks = [
-        (before.ends, after.begins)
-        for before, after in pairwise(parts)
-        if after.begins - before.ends > before.half
-    ]
-    return Selection(parts, slice(*channels), breaks)
+    first, stop = samples
+    parts = [part.cut(first, stop) for part in timeline.stretches if part.start < stop and part.stop > first]
+    return Selection(parts, slice(*channels), _between(parts))
+
+
+def _between(parts: Sequence[Part]) -> list[tuple[int, int]]:
+    """Return the times between parts in which nothing was recorded."""
+    return [(before.ends, after.begins) for before, after in pairwise(parts) if not after.follows(before)]
 
 
 def refuse_large(selection: Selection, most: int, what: str) -> None:
