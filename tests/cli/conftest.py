@@ -2,6 +2,10 @@
 
 import gzip
 import json
+import random
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -78,3 +82,35 @@ def three_runs():
     }
     mixed = run_of(columns, seq_nums=[1, 2, 2, 3], scan_id=3)
     return [*simple_run(scan_id=1), *simple_run(scan_id=2, stream="baseline", paged=True), *mixed]
+
+
+COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+"""The command line in a process of its own."""
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """Start a command again and again and kill it, each time when its journals have grown to another part of `whole` bytes."""
+
+    def killed(command, journals, whole, times):
+        dice = random.Random(5)
+        for part in range(times):
+            reached = whole * (part + dice.random()) / times
+            process = subprocess.Popen(
+                [*COMMAND, *map(str, command)],
+                cwd=tmp_path,
+                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            while process.poll() is None and journalled(journals) <= reached:
+                time.sleep(0.001)
+            process.kill()
+            process.wait()
+            yield
+
+    return killed
+
+
+def journalled(journals):
+    """Return how many bytes the journals have."""
+    return sum(path.stat().st_size for path in journals.glob("*.twj"))

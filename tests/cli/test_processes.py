@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,8 @@ from tilewright import open_catalog
 from tilewright.testing.documents import simple_run
 from tilewright.testing.expected import compare_runs
 
-COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+from .conftest import COMMAND
+
 LOCAL = Path(__file__).parents[2] / "server_config" / "local.yml"
 
 

@@ -1,10 +1,8 @@
 """`tilewright record wav`: folders of recordings into a catalog, whenever it is stopped and started again."""
 
-import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +15,8 @@ from tilewright.audio import encode_wav
 from tilewright.journal import JournalReader, default_directory
 from tilewright.sources import Recordings
 
-COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+from .conftest import COMMAND, journalled
+
 UNITS = ("24F3190361DA0000", "24F3190361DA539A")
 BEGIN = datetime(2023, 4, 25, tzinfo=UTC)
 FRAMES = 50
@@ -267,10 +266,6 @@ def test_watched_and_finished_at_once(add, folder, catalog, address, tmp_path):
     assert_recorded(list(catalog.values()), 2)
 
 
-def journalled(journals):
-    return sum(path.stat().st_size for path in journals.glob("*.twj"))
-
-
 def test_interrupted_and_repeated(cli, add, folder, catalog, address, tmp_path):
     add(0, 1500)
     command = ("record", "wav", folder, "--zone", "Z", "--catalog", address)
@@ -294,26 +289,15 @@ def test_interrupted_and_repeated(cli, add, folder, catalog, address, tmp_path):
     ],
     ids=["address", "directory", "zarr", "tiledb"],
 )
-def test_killed_anywhere(cli, add, folder, catalog, address, tmp_path, case):
+def test_killed_anywhere(cli, add, folder, catalog, address, tmp_path, case, killed):
     """Whenever it is killed, and whatever comes meanwhile: each file is there once, and each sample where it belongs."""
-    (where, files, options), dice, cut = case, random.Random(5), 0
+    (where, files, options), cut = case, 0
     target = address if where == "address" else tmp_path / "data"
     command = ("record", "wav", folder, "--zone", "Z", "--catalog", target, *options)
     add(0, files)
     journals = default_directory() if where == "address" else tmp_path / "data" / "journal"
     whole = 700 * len(UNITS) * files  # bytes, a little less than the journal's end
-
-    for part in range(5):
-        reached = whole * (part + dice.random()) / 5
-        with running(*command, cwd=tmp_path) as process:
-            until(
-                lambda process=process, reached=reached: (
-                    process.poll() is not None or journalled(journals) > reached
-                ),
-                pause=0.001,
-            )
-            process.kill()
-            process.wait()
+    for _ in killed(command, journals, whole, 5):
         documents = [name for path in journals.glob("*.twj") for name, _ in JournalReader(path)]
         cut += "stop" not in documents
         add(files, files + 5)

@@ -1,10 +1,7 @@
 """`tilewright record das`: files of a fibre-optic cable into a catalog, whenever it is stopped and started again."""
 
-import random
 import signal
 import subprocess
-import sys
-import time
 
 import h5py
 import numpy as np
@@ -13,7 +10,7 @@ import pytest
 from tilewright import open_catalog, serve
 from tilewright.testing.cables import samples_of, write_prodml, write_silixa, write_store, write_terra15
 
-COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+from .conftest import COMMAND
 
 
 @pytest.fixture
@@ -255,23 +252,13 @@ def test_a_journal_that_is_gone(cli, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_anywhere(cli, folder, tmp_path):
+def test_killed_anywhere(cli, folder, tmp_path, killed):
     """Whenever it is killed, each sample is there once."""
     for number in range(120):
         write_prodml(folder / f"{number}.h5", 100 * number, 100)
-    dice, command = random.Random(3), ("record", "das", folder, "--catalog", tmp_path / "data")
-    journals, whole = tmp_path / "data" / "journal", 120_000
-    for part in range(3):
-        reached = whole * (part + dice.random()) / 3
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, command)], cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        while (
-            process.poll() is None and sum(path.stat().st_size for path in journals.glob("*.twj")) <= reached
-        ):
-            time.sleep(0.001)
-        process.kill()
-        process.wait()
+    command = ("record", "das", folder, "--catalog", tmp_path / "data")
+    for _ in killed(command, tmp_path / "data" / "journal", 120_000, 3):
+        pass
     assert cli(*command).status == 0
     with open_catalog(tmp_path / "data") as runs:
         (run,) = runs.values()

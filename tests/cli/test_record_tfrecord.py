@@ -1,9 +1,7 @@
 """`tilewright record tfrecord`: files of embeddings into a catalog, whenever it is stopped and started again."""
 
-import random
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,7 +12,7 @@ from tilewright.journal import JournalReader
 from tilewright.testing.embeddings import records, write_dataset
 from tilewright.tfrecords import write_records
 
-COMMAND = [sys.executable, "-c", "from tilewright.cli import main; main()"]
+from .conftest import COMMAND
 
 
 @pytest.fixture(scope="module")
@@ -99,23 +97,12 @@ def test_what_comes_later_is_a_run_of_its_own(cli, folder, catalog, address):
 
 
 @pytest.mark.slow
-def test_killed_anywhere(cli, folder, tmp_path):
+def test_killed_anywhere(cli, folder, tmp_path, killed):
     """Whenever it is killed, each vector is there once."""
-    rows, dice, cut = write_dataset(folder, 6, 1000, dimension=64), random.Random(5), 0
+    rows, cut = write_dataset(folder, 6, 1000, dimension=64), 0
     command = ("record", "tfrecord", folder, "--catalog", tmp_path / "data")
     journals = tmp_path / "data" / "journal"
-    whole = 250 * rows  # bytes, a little less than the journal's end
-    for part in range(4):
-        reached = whole * (part + dice.random()) / 4
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, command)], cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        while (
-            process.poll() is None and sum(path.stat().st_size for path in journals.glob("*.twj")) <= reached
-        ):
-            time.sleep(0.001)
-        process.kill()
-        process.wait()
+    for _ in killed(command, journals, 250 * rows, 4):  # a little less than the journal's end
         documents = [name for path in journals.glob("*.twj") for name, _ in JournalReader(path)]
         cut += "stop" not in documents
     assert cut >= 2

@@ -123,9 +123,7 @@ def test_three_lines(run, folder, catalog):
 
 
 def job(run, folder, **options):
-    return DasImages(
-        run.cable(), SEED, folder / "out", **{"parts": 4, "scale": FIXED, "at_once": 1, **options}
-    )
+    return DasImages(run.cable(), SEED, folder / "out", **{"parts": 4, "scale": FIXED, **options})
 
 
 def made(source, catalog, most=None):

@@ -81,7 +81,7 @@ def test_a_part_of_a_tile_is_refused(start, stop):
         (lambda: Scale(0.0, None), "the value that is white"),
         (lambda: Scale(float("nan"), 10), "the value that is black"),
         (lambda: Scale(10.0, 10.0), "expected the value that is black first"),
-        (lambda: pictures(DRAWING, cable(), at_once=0), "tiles' lengths a task"),
+        (lambda: pictures(DRAWING, cable(), at_once=0), "the number of tiles a task"),
         (
             lambda: block_of(NOTHING, cable(), Tiling(2.0, 3), Span(3, 6)),
             "cannot take tiles 3 to 6 in time: there are 5",

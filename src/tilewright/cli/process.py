@@ -212,6 +212,7 @@ def das_images(  # noqa: PLR0913 - the options of a command
     from tilewright.clients import open_catalog  # noqa: PLC0415 - slow to import; --help must not wait
     from tilewright.documents import read_path_map  # noqa: PLC0415
     from tilewright.processing.images import DasImages  # noqa: PLC0415
+    from tilewright.processing.jobs import cable_of  # noqa: PLC0415
     from tilewright.processing.pictures import OWN_SCALE, Scale  # noqa: PLC0415
     from tilewright.processing.recipes import das_pipeline  # noqa: PLC0415
     from tilewright.processing.tiles import seconds_of  # noqa: PLC0415
@@ -226,7 +227,7 @@ def das_images(  # noqa: PLR0913 - the options of a command
         writable(catalog, make=False, readable=[place]) as target,
         open_catalog(target) as found,
     ):
-        cable = find_run(found, run).cable()
+        cable = cable_of(find_run(found, run))
         pipeline = das_pipeline(
             cable.rate,
             band,

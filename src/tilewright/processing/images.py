@@ -23,7 +23,7 @@ from tilewright.processing.pictures import OWN_SCALE, Drawing, Scale, Task, draw
 from tilewright.processing.scales import measured, spread
 from tilewright.processing.spans import Span
 from tilewright.processing.tile_documents import NAMESPACE, About, TileDocuments, TileState
-from tilewright.processing.tiles import AT_ONCE, Tiling, chunks_of
+from tilewright.processing.tiles import Tiling, chunks_of
 from tilewright.processing.workers import Threads, in_order
 from tilewright.sources.composing import rebuilt, replayed, run_uid, states_of
 
@@ -89,7 +89,8 @@ class DasImages:
     workers
         Who computes; None for threads of this process.
     at_once
-        Tiles' lengths a task: memory depends on it. Pictures do not, but where a rounding decides between two steps of grey.
+        Tiles that follow each other in a task; None for about 15 s. Memory depends on it. Pictures do not, but where a rounding decides
+        between two steps of grey.
 
     Raises
     ------
@@ -109,17 +110,19 @@ class DasImages:
         time: Any = None,
         distance: Any = None,
         workers: Workers | None = None,
-        at_once: int = AT_ONCE,
+        at_once: int | None = None,
     ) -> None:
         whole(parts, 1, "the number of tiles side by side")
-        whole(at_once, 1, "the number of tiles' lengths a task")
+        if at_once is not None:
+            whole(at_once, 1, "the number of tiles a task")
         self._cable, self._pipeline, self._scale = cable, pipeline, scale
         self._folder = folder.absolute()
-        self._workers, self._at_once = workers or Threads(), at_once
+        self._workers = workers or Threads()
         self._channels = cable.channels(distance)
         self._window = None if time is None else window(time)
         self._is_over = cable.run.stop is not None
         self._grids = self._cut(float(tile), parts, distance)
+        self._at_once = at_once or self._grids[0].tiling.at_once
         self._wanted = [self._wanted_of(grid, is_last=grid is self._grids[-1]) for grid in self._grids]
         self.problems: list[str] = []
         """What could not be made, a sentence each; the rest goes on."""
@@ -222,8 +225,10 @@ class DasImages:
         return [Grid(each, self._pipeline, tiling, self._channels, distances) for each in found]
 
     def _wanted_of(self, grid: Grid, *, is_last: bool) -> Span:
-        """Return which tiles of a stretch are meant, in time."""
-        rows = grid.rows(is_over=self._is_over or not is_last)
+        """Return which tiles of a stretch are meant, in time; of one that goes on, those of whole tasks."""
+        is_over = self._is_over or not is_last
+        rows = grid.rows(is_over=is_over)
+        rows -= 0 if is_over else rows % self._at_once
         return Span(0, rows) if self._window is None else grid.between(*self._window, rows)
 
     def _check_folder(self, states: Sequence[TileState]) -> None:
@@ -234,21 +239,11 @@ class DasImages:
                 )
 
     def _missing(self, known: Known) -> Iterator[Rows]:
-        """Yield the tiles that there are not, or whose files are gone; as many at once as a task makes."""
+        """Yield the tasks of which a tile is not there, or its file is gone."""
         for grid, wanted in zip(self._grids, self._wanted, strict=True):
-            begun: int | None = None
-            for row in range(wanted.start, wanted.stop):
-                if self._is_whole(grid, row, known):
-                    if begun is not None:
-                        yield Rows(grid, Span(begun, row))
-                    begun = None
-                elif begun is None:
-                    begun = row
-                elif row - begun == self._at_once:
-                    yield Rows(grid, Span(begun, row))
-                    begun = row
-            if begun is not None:
-                yield Rows(grid, Span(begun, wanted.stop))
+            for span in chunks_of(wanted, self._at_once):
+                if not all(self._is_whole(grid, row, known) for row in range(span.start, span.stop)):
+                    yield Rows(grid, span)
 
     def _is_whole(self, grid: Grid, row: int, known: Known) -> bool:
         """Say whether all tiles of a row are there."""

@@ -12,6 +12,7 @@ from tilewright.errors import InputError, TransientError
 from tilewright.processing.images import DasImages
 from tilewright.processing.pictures import Scale
 from tilewright.processing.recipes import das_pipeline
+from tilewright.processing.tile_documents import PLAN_NAME, SOURCE
 from tilewright.processing.tiles import seconds_of
 from tilewright.processing.workers import workers_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
-    from tilewright.clients.cables import Tiles
+    from tilewright.clients.cables import Cable, Tiles
     from tilewright.clients.catalog import Catalog
     from tilewright.clients.run import Run
     from tilewright.processing.pipeline import Pipeline
@@ -49,7 +50,7 @@ def das_images(  # noqa: PLR0913 - what a job is
     Parameters
     ----------
     run
-        Of a cable, as `tilewright record das` makes it.
+        Of a cable, as `tilewright record das` makes it; or of pictures of it.
     folder
         Of the pictures; the server must be allowed to read it (``serve(…, readable_storage=…)``).
     band
@@ -82,7 +83,7 @@ def das_images(  # noqa: PLR0913 - what a job is
         If something given does not fit, or samples cannot be processed: the message says which, and all other tiles are there.
     """
     with workers_of(cluster, threads) as workers:
-        cable = run.cable()
+        cable = cable_of(run)
         source = DasImages(
             cable,
             _pipeline(cable.rate, band, pipeline, steps),
@@ -95,6 +96,20 @@ def das_images(  # noqa: PLR0913 - what a job is
             workers=workers,
         )
         return _recorded(source, catalog_of(run), workers.dashboard, path_map)
+
+
+def cable_of(run: Run) -> Cable:
+    """Return the cable of a run; of a run of pictures, the one that they were made of: it is the latest when a job is repeated for the latest.
+
+    Raises
+    ------
+    InputError
+        If it is no run of a cable.
+    NotFoundError
+        If the run that pictures were made of is gone.
+    """
+    is_made = run.start.get("plan_name") == PLAN_NAME and run.start.get("source") == SOURCE
+    return (run.tiles().raw if is_made else run).cable()
 
 
 def _pipeline(

@@ -18,7 +18,6 @@ from tilewright.processing.base import finite, whole
 from tilewright.processing.extras import needed
 from tilewright.processing.spans import Span
 from tilewright.processing.tiles import (
-    AT_ONCE,
     Place,
     Tile,
     Tiling,
@@ -174,7 +173,7 @@ def pictures(
     signal: Signal,
     rows: Span | None = None,
     *,
-    at_once: int = AT_ONCE,
+    at_once: int | None = None,
     workers: Workers | None = None,
 ) -> Iterator[Picture]:
     """Compute and draw tiles side by side: they come all of a time before those of the next.
@@ -188,8 +187,8 @@ def pictures(
     rows
         Which tiles in time; None for all.
     at_once
-        Tiles' lengths a task: memory and the share of overlap depend on it. Pictures do not, but where a rounding decides between two
-        steps of grey.
+        Tiles that follow each other in a task; None for about 15 s. Memory and the share of overlap depend on it. Pictures do not, but
+        where a rounding decides between two steps of grey.
     workers
         Who does it; None for threads of this process.
 
@@ -198,7 +197,8 @@ def pictures(
     InputError
         As `drawn` does.
     """
-    whole(at_once, 1, "the number of tiles' lengths a task")
+    at_once = drawing.tiling.at_once if at_once is None else at_once
+    whole(at_once, 1, "the number of tiles a task")
     count = drawing.count(signal.shape)
     rows = Span(0, count) if rows is None else rows
     check_rows(rows, count)

@@ -2,7 +2,7 @@
 
 notebook                                            here
 every 2nd sample, every 5th channel                 `Decimate`, with a filter; the mean of channels, or one of them
-median along the axis that its code takes           `Median("distance")`; its comment means each channel's own: `Median("time", window)`
+median of all channels, as its comment says         `Median("distance")`; its code takes each channel's own in each chunk: `Median("time", window)`
 filtfilt of (b, a) in each chunk                    `Bandpass` in second-order sections, with overlap
 20 · log10(abs(hilbert) / 1e-6)                     `Envelope`, `Log`
 """

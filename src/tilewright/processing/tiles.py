@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from tilewright.processing.pipeline import Pipeline
     from tilewright.processing.spans import Block, Samples, Shape, Signal
 
-AT_ONCE = 2
-"""Tiles' lengths a task: of 15 s, with 2.3 s overlap each side, a seventh is computed twice."""
+CHUNK_SECONDS = 15.0
+"""About how long what a task computes is, unless told otherwise: with 2.3 s of overlap each side, a quarter is computed twice, and two
+tasks of 7,500 channels take half a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Tiling:
     def samples(self, rate: float) -> int:
         """Return how many samples of the outputs a tile has, at this rate of theirs."""
         return max(1, round(self.seconds * rate))
+
+    @property
+    def at_once(self) -> int:
+        """Return how many tiles that follow each other make a task."""
+        return max(1, round(CHUNK_SECONDS / self.seconds))
 
     def count(self, shape: Shape) -> tuple[int, int]:
         """Return how many tiles there are in time, and in distance, of outputs of such a shape."""
@@ -124,13 +130,13 @@ def check_rows(rows: Span, count: int) -> None:
 
 
 def chunks_of(rows: Span, at_once: int) -> Iterator[Span]:
-    """Yield tiles in time, so many at once.
+    """Yield tiles in time, so many at once; from multiples of that number on, so that a tile is always computed with the same others.
 
-    >>> list(chunks_of(Span(3, 8), 2))
-    [Span(start=3, stop=5), Span(start=5, stop=7), Span(start=7, stop=8)]
+    >>> list(chunks_of(Span(3, 7), 2))
+    [Span(start=3, stop=4), Span(start=4, stop=6), Span(start=6, stop=7)]
     """
-    for start in range(rows.start, rows.stop, at_once):
-        yield Span(start, min(start + at_once, rows.stop))
+    for start in range(rows.start // at_once * at_once, rows.stop, at_once):
+        yield Span(max(start, rows.start), min(start + at_once, rows.stop))
 
 
 def seconds_of(duration: float | str) -> float:

@@ -128,6 +128,16 @@ def test_a_picture(record_wave, at):
     assert len(axes.lines) == 8
 
 
+def test_speeds_outside_of_what_is_looked_at_take_no_room(record_wave):
+    axes = record_wave(wave(20.0, 400.0)).plot_fk()
+    axes.set(xlim=(-0.05, 0.05), ylim=(0, 10))
+    axes.figure.canvas.draw()
+    speeds = [text for text in axes.texts if text.get_text().endswith(" m/s")]
+    assert axes.get_tightbbox().width < 1.3 * axes.bbox.width
+    assert all(text.get_clip_on() for text in speeds)
+    assert [text.get_text() for text in speeds if axes.bbox.overlaps(text.get_window_extent())] == []
+
+
 def test_a_part(record_wave, at):
     cable = record_wave(wave(20.0, 400.0))
     axes = cable.plot_fk((at(100), at(250)), (220, 260), limits=(-60, 0))
@@ -142,11 +152,11 @@ def test_a_large_part_is_drawn_by_means(record, folder):
     cable = record(write_prodml(folder / "x.h5", count=3300, channels=1300))
     axes = cable.plot_fk()
     assert axes.collections[0].get_array().shape == (551, 650)
-    assert (
-        axes.texts[-1]
-        .get_text()
-        .endswith("Hann tapers; each cell the mean of 3 frequencies by 2 wavenumbers")
-    )
+    axes.figure.canvas.draw()
+    assert axes.get_title(loc="left").endswith(" m\n\n")
+    rule = axes.texts[-1]
+    assert rule.get_window_extent().width < axes.bbox.width
+    assert rule.get_text().endswith("Hann tapers\neach cell the mean of 3 frequencies by 2 wavenumbers")
 
 
 def test_channels_without_distances(record, folder):

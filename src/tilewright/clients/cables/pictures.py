@@ -168,6 +168,7 @@ def _draw_speeds(axes: Axes, wavenumber: float, frequency: float) -> None:
             transform_rotates_text=True,
             ha="right",
             va="bottom",
+            clip_on=True,  # who looks at a part of the picture has no room made for those beside it
         )
 
     axes.set(xlim=(-wavenumber, wavenumber), ylim=(0, frequency))
@@ -184,7 +185,9 @@ def _tell_span(axes: Axes, name: str, samples: xr.DataArray, each: tuple[int, in
         for many, what in zip(each, ("frequencies", "wavenumbers"), strict=True)
         if many > 1
     )
-    axes.set_title(f"{name}: {channels:,} channels{where}\n", loc="left", fontsize="medium")
-    rule = f"{count / samples.attrs['rate']:,.6g} s from {str(begins).replace('T', ' ')} UTC; Hann tapers"
-    rule += f"; each cell the mean of {of}" if of else ""
+    lines = [f"{count / samples.attrs['rate']:,.6g} s from {str(begins).replace('T', ' ')} UTC; Hann tapers"]
+    lines += [f"each cell the mean of {of}"] if of else []
+    rule = "\n".join(lines)
+    room = "\n" * len(lines)
+    axes.set_title(f"{name}: {channels:,} channels{where}{room}", loc="left", fontsize="medium")
     axes.text(0, 1.02, rule, transform=axes.transAxes, fontsize="small", color="0.35")
