@@ -39,6 +39,7 @@ OWN = {
     "recordings": ("--repeats", "3", "--peer-repeats", "3"),
     "blocks": ("--repeats", "3", "--peer-repeats", "3"),
     "embeddings": ("--repeats", "3", "--peer-repeats", "3"),
+    "das": ("--repeats", "5", "--peer-repeats", "3"),
 }
 """Where other numbers of runs are right: what is quick can be repeated, and what takes its time whatever the writer."""
 

@@ -40,6 +40,7 @@ SCRIPTS = {
     "recordings": "recordings",
     "blocks": "blocks",
     "embeddings": "embeddings",
+    "das": "cables",
 }
 """Scripts in the order of the page, with what the chart calls them."""
 
@@ -143,6 +144,12 @@ CASES = {
     "embeddings-memory": Case("embeddings", "memory that a search takes, files not counted", "MB"),
     "embeddings-journal-bytes": Case("embeddings", "in the journal", "bytes a row"),
     "embeddings-catalog-bytes": Case("embeddings", "in the catalog", "bytes a row"),
+    "das-pictures": Case(
+        "das", "samples in memory to pictures in memory", "times real time", 40, lower_is_better=False
+    ),
+    "das-job": Case("das", "a store to files and a run", "times real time", 40, lower_is_better=False),
+    "das-job-memory": Case("das", "most memory of the job, 300 s", "MB", 2147),
+    "das-job-memory-short": Case("das", "most memory of the job, 75 s", "MB"),
     **_sizes("48,000", 1),
     **_sizes("144,000", 2),
 }
