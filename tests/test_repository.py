@@ -18,7 +18,7 @@ def test_ci_runs_what_the_readme_says():
 
 def test_the_readmes_examples_run(tmp_path):
     """One after the other, as a newcomer would, with runs in between and the server closed before the last."""
-    write, read, arrays, _, _, _, without = _examples("python")
+    write, read, arrays, *_, without = _examples("python")
     scan = "from bluesky.plans import scan\nfrom ophyd.sim import det, motor\n(uid,) = RE(scan([det], motor, -5, 5, 10))"
     images = """
 import itertools, pathlib
@@ -112,6 +112,24 @@ assert dataset.sound(5)[0].tolist() == list(range(5000, 6000))
     python = _examples("python")[5].replace("listen(17)", "listen(5)")  # which is in the minute there is
     before = "tilewright record wav sound --units units.csv --catalog data\n"
     _run_in(tmp_path, before + commands, f"from tilewright import open_catalog\n{python}{seen}")
+
+
+def test_the_readmes_cables_run(tmp_path):
+    """The store is made, recorded, drawn and processed by the commands, and read; the same job again makes nothing."""
+    make, read = _examples("python")[6:8]
+    (commands,) = (block for block in _examples("bash") if "record das" in block)
+    seen = """
+from tilewright.clients.connect import catalog_of
+from tilewright.testing.whales import Call, sea
+assert len(tiles) == 24 and len(catalog_of(run)) == 2 and tiles.run.uid == run.uid and tiles.run.verify(files=True).equal
+tile = tiles.table().loc[loudest]
+calls = [Call(time, distance=400, away=300) for time in range(2, 60, 13)]
+raw = sea(0, 12_000, 400, calls=calls)[tile.first_channel : tile.stop_channel, tile.first_sample : tile.stop_sample]
+assert (tiles.samples(loudest).to_numpy() == raw).all() and tiles.picture(loudest).max() == 255
+"""
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True, capture_output=True)
+    _run_in(tmp_path, commands, f"from tilewright import open_catalog\n{read}{seen}")
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("fk.png", "calls.png"))
 
 
 def test_the_readmes_sounds_run(tmp_path):

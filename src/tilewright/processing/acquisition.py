@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from tilewright.processing.running import OfThread
 from tilewright.processing.spans import Shape, Signal, Span
 
 if TYPE_CHECKING:
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from tilewright.clients.recordings.timeline import Part
 
 
+_READ = OfThread()
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Samples of a stretch by their positions; can be sent to another process."""
@@ -38,14 +40,16 @@ class Reader:
     """Positions and indices: of the first sample, and of all, for each piece of the array."""
 
     def __call__(self, start: int, stop: int) -> NDArray[Any]:
-        """Return samples from a position to before another: shape (distance, time)."""
-        parts = []
+        """Return samples from a position to before another: shape (distance, time). They are there until this thread reads again."""
+        shape = (self.channels.stop - self.channels.start, stop - start)
+        values = _READ.of(self.stored.dtype).array(0, shape)
         for first, indices in self.pieces:
             inside = Span(max(start, first), min(stop, first + len(indices)))
             if len(inside):
                 begin = indices.start + inside.start - first
-                parts.append(self.stored.read(begin, begin + len(inside), self.channels))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+                out = values[:, inside.start - start : inside.stop - start]
+                self.stored.read(begin, begin + len(inside), self.channels, out=out)
+        return values
 
 
 class Stretch:

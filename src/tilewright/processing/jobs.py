@@ -40,6 +40,7 @@ def das_images(  # noqa: PLR0913 - what a job is
     cluster: Any = None,
     threads: int | None = None,
     path_map: Mapping[str, str] | None = None,
+    journal: str | os.PathLike[str] | None = None,
     **steps: Any,
 ) -> Tiles:
     """Make pictures of a cable's samples, as a run of the same catalog; what is there already is not made again.
@@ -69,8 +70,8 @@ def das_images(  # noqa: PLR0913 - what a job is
         A Dask cluster's address, or a `distributed.Client`. None for threads of this process.
     threads
         How many; None for one a processor.
-    path_map
-        As of `TiledWriter`.
+    path_map, journal
+        As of `TiledWriter`. A job that is started again finds what it did in its journal, or else in the catalog.
 
     Returns
     -------
@@ -95,7 +96,9 @@ def das_images(  # noqa: PLR0913 - what a job is
             distance=distance,
             workers=workers,
         )
-        return _recorded(source, catalog_of(run), workers.dashboard, path_map)
+        return _recorded(
+            source, catalog_of(run), workers.dashboard, {"path_map": path_map, "journal": journal}
+        )
 
 
 def cable_of(run: Run) -> Cable:
@@ -125,14 +128,12 @@ def _pipeline(
     return pipeline
 
 
-def _recorded(
-    source: DasImages, catalog: Catalog, dashboard: str, path_map: Mapping[str, str] | None
-) -> Tiles:
+def _recorded(source: DasImages, catalog: Catalog, dashboard: str, options: Mapping[str, Any]) -> Tiles:
     """Give a job's documents to a writer, until its run is readable."""
     from tilewright.writer import TiledWriter  # noqa: PLC0415 - slow to import
 
     at = f"; the cluster shows its work at {dashboard}" if dashboard else ""
-    with TiledWriter(catalog, deliver="thread", strict=True, path_map=path_map) as writer:
+    with TiledWriter(catalog, deliver="thread", strict=True, **options) as writer:
         found = so_far(source, writer.journal, catalog)
         uids = [doc["uid"] for name, doc in found.earlier if name == "start"]
         with announced(f"{source.name}: {source.tiles:,} tiles{at}", source.tiles) as advance:

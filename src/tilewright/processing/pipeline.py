@@ -6,19 +6,23 @@ Called by whoever has samples to process; `running` computes one chunk. Memory i
 from __future__ import annotations
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import numpy as np
+
 from tilewright.errors import InputError
 from tilewright.processing.base import Step, one_of, whole
-from tilewright.processing.running import Scratch, Stage, compute, spans
+from tilewright.processing.running import OfThread, Scratch, Stage, compute, spans
 from tilewright.processing.spans import Block, Overlap, Shape, Signal, Span
 from tilewright.processing.steps import Filter, Joined, step_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+_COMPUTED = OfThread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +142,13 @@ class Pipeline:
         wanted = _there(Span(0, shape.samples) if wanted is None else wanted, shape)
         return self._chunks(signal, shape, wanted, chunk, workers or os.cpu_count() or 1)
 
-    def block(self, signal: Signal, wanted: Span) -> Block:
+    def block(self, signal: Signal, wanted: Span, *, is_lent: bool = False) -> Block:
         """Compute a span of outputs in the thread that calls: what a task of several that are computed side by side does.
+
+        Parameters
+        ----------
+        is_lent
+            Whether the values are needed no longer than until this thread computes the next block: then no memory is new.
 
         Raises
         ------
@@ -148,18 +157,25 @@ class Pipeline:
         """
         shape = self.shape(signal.shape)
         wanted = _there(wanted, shape)
-        values = compute(self.stages(signal.shape), signal, wanted, self.dtype, map, _scratch())
+        values = compute(
+            self.stages(signal.shape),
+            signal,
+            wanted,
+            map,
+            _COMPUTED.of(np.dtype(self.dtype)),
+            is_lent=is_lent,
+        )
         return Block(values, wanted.start, shape.samples, shape.rate)
 
     def _chunks(
         self, signal: Signal, shape: Shape, wanted: Span, chunk: int, workers: int
     ) -> Iterator[Block]:
-        stages, scratch = self.stages(signal.shape), Scratch()
+        stages, scratch = self.stages(signal.shape), Scratch(np.dtype(self.dtype))
         with ThreadPoolExecutor(workers, thread_name_prefix="tilewright-processing") as threads:
             for start in range(wanted.start, wanted.stop, chunk):
                 part = Span(start, min(start + chunk, wanted.stop))
                 in_parts = threads.map if workers > 1 else map
-                values = compute(stages, signal, part, self.dtype, in_parts, scratch)
+                values = compute(stages, signal, part, in_parts, scratch)
                 yield Block(values, start, shape.samples, shape.rate)
 
     def reach(self, wanted: Span, given: Shape) -> Span:
@@ -177,17 +193,6 @@ class Pipeline:
             rates.append(rate)
             rate /= step.factor_time
         return rates
-
-
-_OF_THREADS = threading.local()
-
-
-def _scratch() -> Scratch:
-    """Return the scratch of the thread that calls."""
-    if not hasattr(_OF_THREADS, "scratch"):
-        _OF_THREADS.scratch = Scratch()
-    scratch: Scratch = _OF_THREADS.scratch
-    return scratch
 
 
 def _there(wanted: Span, shape: Shape) -> Span:

@@ -6,6 +6,7 @@ what lies between them stays in a processor's cache. One that needs all channels
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -63,21 +64,45 @@ class Scratch:
     Pages that are new to a process cost it more than what is computed in them.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[int, Samples] = {}
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._kept: dict[int, NDArray[Any]] = {}
 
-    def array(self, section: int, shape: tuple[int, int], dtype: str) -> Samples:
+    def array(self, section: int, shape: tuple[int, int]) -> NDArray[Any]:
         """Return an array of any contents for a section's outputs, which the next call for it takes again."""
         kept = self._kept.get(section)
         if kept is None or kept.size < prod(shape):
-            kept = self._kept[section] = np.empty(prod(shape), dtype)
+            kept = self._kept[section] = np.empty(prod(shape), self.dtype)
         return kept[: prod(shape)].reshape(shape)
 
 
+class OfThread(threading.local):
+    """Memory of the thread that calls, which it keeps."""
+
+    _scratch: Scratch | None = None
+
+    def of(self, dtype: np.dtype[Any]) -> Scratch:
+        """Return it; with another dtype than the last time, what there was is let go."""
+        if self._scratch is None or self._scratch.dtype != dtype:
+            self._scratch = Scratch(dtype)
+        return self._scratch
+
+
 def compute(
-    stages: Sequence[Stage], signal: Signal, wanted: Span, dtype: str, in_parts: Map, scratch: Scratch
+    stages: Sequence[Stage],
+    signal: Signal,
+    wanted: Span,
+    in_parts: Map,
+    scratch: Scratch,
+    *,
+    is_lent: bool = False,
 ) -> Samples:
-    """Return outputs `wanted`, in an array of their own. Shape (distance, wanted).
+    """Return outputs `wanted`, of the scratch's dtype. Shape (distance, wanted).
+
+    Parameters
+    ----------
+    is_lent
+        Whether they may lie in the scratch, where the next chunk's take their place; else they are an array of their own.
 
     Raises
     ------
@@ -87,7 +112,7 @@ def compute(
     given = spans(stages, wanted)
     values = _read(signal, given[0])
     if not stages:
-        return values.astype(dtype)
+        return values.astype(scratch.dtype)
     sections = _sections(stages, given)
     for number, section in enumerate(sections):
         is_last = number == len(sections) - 1
@@ -95,7 +120,9 @@ def compute(
         if number > 0 and not is_last and section.is_in_place:
             output = values
         else:
-            output = np.empty(shape, dtype) if is_last else scratch.array(number, shape, dtype)
+            output = (
+                np.empty(shape, scratch.dtype) if is_last and not is_lent else scratch.array(number, shape)
+            )
         section.compute(values, output, in_parts)
         values = output
     return values

@@ -104,7 +104,7 @@ def _tiles(block: Block, channels: int, length: int) -> Iterator[Tile]:
 
 
 def block_of(pipeline: Pipeline, signal: Signal, tiling: Tiling, rows: Span) -> Block:
-    """Return a pipeline's outputs of some tiles in time, which can be `cut`; computed in the thread that calls.
+    """Return a pipeline's outputs of some tiles in time, which can be `cut`; computed in the thread that calls, until it computes the next.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def block_of(pipeline: Pipeline, signal: Signal, tiling: Tiling, rows: Span) -> 
     shape = pipeline.shape(signal.shape)
     length, (count, _) = tiling.samples(shape.rate), tiling.count(shape)
     check_rows(rows, count)
-    return pipeline.block(signal, Span(rows.start * length, rows.stop * length).within(shape.samples))
+    wanted = Span(rows.start * length, rows.stop * length).within(shape.samples)
+    return pipeline.block(signal, wanted, is_lent=True)
 
 
 def check_rows(rows: Span, count: int) -> None:

@@ -6,13 +6,16 @@ read the same file, costs as much again as the reading. Whatever is not there is
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tiled.utils import path_from_uri
 
+from tilewright.clients.cables.decoded import OF_THIS_PROCESS
 from tilewright.clients.cables.describing import ARRAY, DISTANCE
 from tilewright.das.hdf5 import array, opened
 from tilewright.errors import InputError
@@ -20,7 +23,7 @@ from tilewright.extras import extra
 from tilewright.formats.ranges import Places, ranges_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,8 +56,15 @@ class Stored:
         of_client: np.dtype[Any] = self.client.dtype
         return of_client
 
-    def read(self, start: int, stop: int, channels: slice = slice(None)) -> NDArray[Any]:
+    def read(
+        self, start: int, stop: int, channels: slice = slice(None), *, out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
         """Return samples from an index to before another: shape (distance, time).
+
+        Parameters
+        ----------
+        out
+            Where they are put, of this shape and dtype; None for an array of their own.
 
         Raises
         ------
@@ -62,13 +72,14 @@ class Stored:
             If a file is not any longer what it was, or damaged where these are.
         """
         parts = list(Places(self.ranges).parts(start, stop))
+        if out is None:
+            out = np.empty((len(range(*channels.indices(self.channels))), stop - start), self.dtype)
         if not all(number in self.paths and self.paths[number].exists() for number, _, _ in parts):
-            return self._of_server(start, stop, channels)
-        out = np.empty((len(range(*channels.indices(self.channels))), stop - start), self.dtype)
+            out[:] = self._of_server(start, stop, channels)
+            return out
         at = 0
         for number, first, last in parts:
-            part = self._of_file(self.paths[number], slice(first, last), channels)
-            out[:, at : at + last - first] = part
+            self._of_file(self.paths[number], slice(first, last), channels, out[:, at : at + last - first])
             at += last - first
         return out
 
@@ -85,27 +96,45 @@ class Stored:
             return np.asarray(self.client[start:stop])[None]
         return np.asarray(self.client[start:stop, channels]).T
 
-    def _of_file(self, path: Path, time: slice, channels: slice) -> NDArray[Any]:
-        key = (channels, time) if self.is_by_distance else (time, channels)
-        if self.mimetype == _HDF5:
-            with opened(path) as file:
-                found = self._checked(path, array(file, self.dataset), time.stop)[key]
-        else:
-            with extra("das", f"cannot read {path} without zarr"):
-                import zarr  # noqa: PLC0415 - slow to import
-            found = self._checked(path, zarr.open_array(path, mode="r"), time.stop)[key]
-        values: NDArray[Any] = found if self.is_by_distance else found.T
+    def _of_file(self, path: Path, time: slice, channels: slice, out: NDArray[Any]) -> None:
+        """Put samples of a file into an array of shape (distance, time)."""
+        with self._opened(path, time.stop) as found:
+            along = 1 if self.is_by_distance else 0
+            length = found.chunks[along] if found.chunks is not None else 0
+            if not length:
+                out[:] = self._part(found, time, channels)
+                return
+            status = path.stat()
+            for number in range(time.start // length, -(-time.stop // length)):
+                span = slice(number * length, min((number + 1) * length, found.shape[along]))
+                key = (path, status.st_mtime_ns, number, channels.start, channels.stop, channels.step)
+                block = OF_THIS_PROCESS.block(key, partial(self._part, found, span, channels))
+                first, last = max(span.start, time.start), min(span.stop, time.stop)
+                out[:, first - time.start : last - time.start] = block[
+                    :, first - span.start : last - span.start
+                ]
+
+    def _part(self, found: Any, time: slice, channels: slice) -> NDArray[Any]:
+        values: NDArray[Any] = found[channels, time] if self.is_by_distance else found[time, channels].T
         return values
 
-    def _checked(self, path: Path, found: Any, stop: int) -> Any:
-        """Refuse a file that has become another one."""
-        channels, samples = found.shape if self.is_by_distance else found.shape[::-1]
-        if channels != self.channels or samples < stop or found.dtype != self.dtype:
-            raise InputError(
-                f"{path} holds {found.dtype} of shape {found.shape}, and the catalog has {self.dtype}, {self.channels:,} channels and at "
-                f"least {stop:,} samples of it: it has changed since it was recorded"
-            )
-        return found
+    @contextmanager
+    def _opened(self, path: Path, stop: int) -> Iterator[Any]:
+        """Open the array of a file; refuse one that has become another."""
+        with ExitStack() as undo:
+            if self.mimetype == _HDF5:
+                found = array(undo.enter_context(opened(path)), self.dataset)
+            else:
+                with extra("das", f"cannot read {path} without zarr"):
+                    import zarr  # noqa: PLC0415 - slow to import
+                found = zarr.open_array(path, mode="r")
+            channels, samples = found.shape if self.is_by_distance else found.shape[::-1]
+            if channels != self.channels or samples < stop or found.dtype != self.dtype:
+                raise InputError(
+                    f"{path} holds {found.dtype} of shape {found.shape}, and the catalog has {self.dtype}, {self.channels:,} channels and "
+                    f"at least {stop:,} samples of it: it has changed since it was recorded"
+                )
+            yield found
 
 
 def stored(described: Description) -> Stored:
