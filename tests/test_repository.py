@@ -128,7 +128,7 @@ raw = sea(0, 12_000, 400, calls=calls)[tile.first_channel : tile.stop_channel, t
 assert (tiles.samples(loudest).to_numpy() == raw).all() and tiles.picture(loudest).max() == 255
 """
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True, capture_output=True)
-    _run_in(tmp_path, commands, f"from tilewright import open_catalog\n{read}{seen}")
+    _run_in(tmp_path, commands, f"{read}{seen}")
     assert all((tmp_path / name).stat().st_size > 10_000 for name in ("fk.png", "calls.png"))
 
 

@@ -292,6 +292,8 @@ def test_what_cannot_be_read_is_told_and_made_later(record, folder, catalog):
     assert (
         open_one.tiles().table()["first_sample"].tolist() == [0] * 4
     )  # the next tile's filter reaches what is damaged
+    with pytest.raises(InputError, match="not all could be made"):  # what tells the scale is what can be read
+        das_images(run, folder / "measured", pipeline=SEED, channels=4)
     damaged.write_bytes(content)
     tiles = das_images(run, folder / "out", pipeline=SEED, channels=4, scale=FIXED)
     assert tiles.run.uid == open_one.uid
@@ -330,6 +332,10 @@ def test_another_folder_is_refused(run, folder, catalog):
         ({"band": (14, 35), "channels": 0}, "the number of tiles side by side"),
         ({"band": (14, 35), "distance": (900, 901)}, "no channels at distance"),
         ({"band": (14, 35), "time": ("2021-11-01T23:11", "2021-11-01T23:12")}, "has no time zone"),
+        (
+            {"band": (14, 35), "time": ("2021-11-02T23:11Z", "2021-11-02T23:12Z")},
+            "nothing was recorded of sea in that time",
+        ),
         ({"band": (14, 35), "threads": 0}, "a number of threads"),
         ({"band": (14, 35), "threads": 1, "cluster": "tcp://x"}, "give one of them"),
     ],

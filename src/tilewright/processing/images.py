@@ -124,6 +124,8 @@ class DasImages:
         self._grids = self._cut(float(tile), parts, distance)
         self._at_once = at_once or self._grids[0].tiling.at_once
         self._wanted = [self._wanted_of(grid, is_last=grid is self._grids[-1]) for grid in self._grids]
+        if self._is_over and not self.tiles:
+            raise InputError(f"nothing was recorded of {cable.name} in that time: see cable.files")
         self.problems: list[str] = []
         """What could not be made, a sentence each; the rest goes on."""
         self.progress: Callable[[int, int], None] = lambda _done, _all: None
@@ -181,6 +183,7 @@ class DasImages:
         SetupError
             If the folder cannot be written to.
         """
+        self.problems.clear()
         finished = states_of(earlier, TileState)
         run = TileDocuments(self.uid(len(finished) + 1), self._folder)
         yield from replayed(run.state, before, [])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tilewright.errors import InputError
 from tilewright.processing.pictures import Scale
 from tilewright.processing.tiles import block_of
 from tilewright.processing.workers import in_order
@@ -27,12 +28,21 @@ _AT_MOST = 1 << 18
 def measured(tasks: Iterable[Task], workers: Workers) -> Scale:
     """Return the scale that leaves out a hundredth of the values as black, and a thousandth as white; rounded to a tenth.
 
+    Those that cannot be processed are passed over: they are told of when they are to be drawn.
+
     Raises
     ------
     InputError
-        If samples cannot be processed.
+        If none can be.
     """
-    parts = [task.result() for _, task in in_order(workers, _some_values, enumerate(tasks))]
+    parts, failed = [], None
+    for _, task in in_order(workers, _some_values, enumerate(tasks)):
+        try:
+            parts.append(task.result())
+        except InputError as error:
+            failed = error
+    if not parts:
+        raise failed or InputError("there are no tiles whose values tell a scale: give one")
     low, high = np.percentile(np.concatenate(parts), _SHARES)
     low, high = round(float(low), 1), round(float(high), 1)
     return Scale(low, high if high > low else low + 1.0)
