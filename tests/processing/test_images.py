@@ -251,6 +251,29 @@ def test_an_acquisition_that_goes_on(catalog, folder):
     assert_tiles_of(derived.tiles(), whole(samples()))
 
 
+def test_a_file_that_comes_late(catalog, folder):
+    """It lies at the end of the array, and fills a gap: what reached into that was not made before, and leads back to all its samples."""
+    source, made_first = Cable(folder, acquisition="late"), 0
+    for part in ([(0, 4000), (6000, 3000)], [(4000, 2000)]):
+        for first, count in part:
+            write_prodml(folder / f"{first}.h5", first, count, CHANNELS, values=samples(first, count))
+        with TiledWriter(catalog) as writer:
+            for name, document in source.documents(so_far(source, writer.journal, catalog).before):
+                if name != "stop" or len(part) == 1:
+                    writer(name, document)
+        raw = catalog[source.uid()]
+        made(job(raw, folder), catalog)
+        tiles = catalog[job(raw, folder).uid()].tiles()
+        made_first = made_first or len(tiles)
+    assert made_first == 4  # the first 15 s; what comes after reaches into the gap, or is not complete
+    assert raw.table("das")["first"].tolist() == [0, 4000, 7000]
+    assert_tiles_of(tiles, whole(samples(0, 9000)))
+    for row, tile in tiles.table().iterrows():
+        first = (tile["start"].value - START) // (10**9 // RATE)
+        expected = samples(first, 3000).T[tile["first_channel"] : tile["stop_channel"]]
+        assert np.array_equal(tiles.samples(row).to_numpy(), expected)
+
+
 def test_a_time_and_channels(run, folder):
     time = ("2021-11-01T23:11:31Z", "2021-11-01T23:11:44Z")
     tiles = das_images(

@@ -123,7 +123,7 @@ class DasImages:
         self._is_over = cable.run.stop is not None
         self._grids = self._cut(float(tile), parts, distance)
         self._at_once = at_once or self._grids[0].tiling.at_once
-        self._wanted = [self._wanted_of(grid, is_last=grid is self._grids[-1]) for grid in self._grids]
+        self._wanted = [self._wanted_of(grid) for grid in self._grids]
         if self._is_over and not self.tiles:
             raise InputError(f"nothing was recorded of {cable.name} in that time: see cable.files")
         self.problems: list[str] = []
@@ -227,11 +227,13 @@ class DasImages:
         distances = self._cable.distances
         return [Grid(each, self._pipeline, tiling, self._channels, distances) for each in found]
 
-    def _wanted_of(self, grid: Grid, *, is_last: bool) -> Span:
-        """Return which tiles of a stretch are meant, in time; of one that goes on, those of whole tasks."""
-        is_over = self._is_over or not is_last
-        rows = grid.rows(is_over=is_over)
-        rows -= 0 if is_over else rows % self._at_once
+    def _wanted_of(self, grid: Grid) -> Span:
+        """Return which tiles of a stretch are meant, in time; while the acquisition goes on, those that will not change, of whole tasks.
+
+        A gap may be filled by a file that comes late: what reaches into it waits for the end.
+        """
+        rows = grid.rows(is_over=self._is_over)
+        rows -= 0 if self._is_over else rows % self._at_once
         return Span(0, rows) if self._window is None else grid.between(*self._window, rows)
 
     def _check_folder(self, states: Sequence[TileState]) -> None:
