@@ -1,5 +1,6 @@
 """`tilewright record das`: files of a fibre-optic cable into a catalog, whenever it is stopped and started again."""
 
+import shutil
 import signal
 import subprocess
 
@@ -95,6 +96,7 @@ def test_a_store_in_s3(cli, tmp_path, upload, monkeypatch, zarr_format):
         found = run.cable().select(distance=(4, 9))
         assert np.array_equal(found.to_numpy(), samples_of(0, 3000, 8).T[2:5])
         assert run.notes == []
+        assert run.verify(files=True).equal
         assert run.table("das")["file"].tolist() == [url]
     for path in (tmp_path / "data").rglob("*"):
         assert path.is_dir() or b"nobody-shall-know" not in path.read_bytes()
@@ -108,6 +110,11 @@ def test_stores_of_a_web_server(cli, catalog, address, tmp_path, web):
     array = catalog[-1]["das"]["data"]
     assert np.array_equal(array[:], samples_of(0, 6000, 8))
     assert np.array_equal(array[2990:3010, 3:], samples_of(2990, 20, 8)[:, 3:])
+    assert catalog[-1].verify(files=True).equal
+    shutil.rmtree(tmp_path / "1 x.zarr")
+    found = catalog[-1].verify(files=True)
+    assert not found.equal
+    assert "1%20x.zarr" in str(found)
 
 
 def test_urls_that_are_refused(cli, catalog, address, web, tmp_path):

@@ -15,7 +15,7 @@ from PIL import Image
 from tilewright import TiledWriter
 from tilewright.clients import cables
 from tilewright.clients.carrying_on import so_far
-from tilewright.errors import InputError
+from tilewright.errors import InputError, SetupError
 from tilewright.processing import (
     Bandpass,
     Decimate,
@@ -415,6 +415,14 @@ def test_files_that_are_elsewhere_are_asked_of_the_server(run, folder, monkeypat
     for path in (folder / "here").rglob("*.png"):
         other = folder / "there" / path.relative_to(folder / "here")
         assert other.read_bytes() == path.read_bytes()
+
+
+def test_a_folder_that_the_server_may_not_read(run, tmp_path):
+    tiles = das_images(run, tmp_path / "out", pipeline=SEED, channels=1, scale=FIXED)
+    assert len(tiles.table()) == 4
+    assert any(str(tmp_path) in note for note in map(str, tiles.run.notes))
+    with pytest.raises(SetupError, match="the run's notes do, if it may not read the files"):
+        tiles.picture(0)
 
 
 def test_pictures_are_written_whole(run, folder):

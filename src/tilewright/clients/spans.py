@@ -91,6 +91,11 @@ def fetch_spans(context: Context, link: str, spans: Sequence[Span]) -> list[np.n
                 f"The catalog does not have these samples any longer: {_detail(error)}"
             ) from error
         raise
+    except httpx.HTTPStatusError as error:
+        raise SetupError(
+            f"The server failed to give these samples ({error.response.status_code}): its log says why; the run's notes do, if it may not "
+            "read the files."
+        ) from error
     except httpx.TransportError as error:
         raise TransientError(f"The connection to the server broke: {error!r}. Ask again.") from error
     return out

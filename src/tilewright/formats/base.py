@@ -105,6 +105,8 @@ class Format:
     Called by `tilewright.formats.looking`. Whatever it raises is taken to say that the file is damaged. None: of the
     files it is only known whether they are there and can be opened.
     """
+    measure_url: Callable[[str, DataSource], FileFacts] | None = None
+    """The same of an array at a URL; None: what is there cannot be looked into."""
     watched: bool = True
     """Whether an array is published only as far as its files are there, while its detector writes them.
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from tiled.utils import path_from_uri
 
+from tilewright.das import is_url
+from tilewright.errors import SetupError, TransientError
 from tilewright.formats.checking import Finding, Looked, Verdict, judge
 from tilewright.formats.registry import format_for
 
@@ -62,6 +64,9 @@ def look(source: DataSource, asset: Asset, refusal: Callable[[str], str]) -> Loo
     """Look at one file of a data source; see `examine`."""
     uri = asset.data_uri
     try:
+        at_url = format_for(source.mimetype).measure_url if is_url(uri) else None
+        if at_url is not None:
+            return Looked(uri, _measure_url(at_url, uri, source))
         path = _path(uri)
         if reason := refusal(uri):
             return Looked(uri, failure=Finding(uri, "outside", reason))
@@ -107,6 +112,17 @@ def _measure(path: Path, source: DataSource) -> FileFacts | None:
         raise _Failed(kind, f"cannot be opened: {error.strerror or error}") from error
     except ImportError as error:
         raise _Failed("unreadable", f"cannot be looked into without the package {error.name}") from error
+    except Exception as error:
+        raise _Failed("damaged", f"cannot be understood: {_reason(error)}") from error
+
+
+def _measure_url(measure: Callable[[str, DataSource], FileFacts], url: str, source: DataSource) -> FileFacts:
+    try:
+        return measure(url, source)
+    except FileNotFoundError as error:
+        raise _Failed("missing", f"is missing: {_reason(error)}") from error
+    except (SetupError, TransientError) as error:
+        raise _Failed("unreadable", _reason(error)) from error
     except Exception as error:
         raise _Failed("damaged", f"cannot be understood: {_reason(error)}") from error
 

@@ -91,21 +91,29 @@ class ZarrAdapter:
 
 def _store(uri: str) -> Sliced:
     """Return the array of a store, to be read when it is asked for."""
-    import zarr  # noqa: PLC0415 - slow
-    from tiled.utils import path_from_uri  # noqa: PLC0415
+    from tiled.utils import path_from_uri  # noqa: PLC0415 - on the server only
 
-    from tilewright.das import is_url, located, refusals  # noqa: PLC0415
+    from tilewright.das import is_url, refusals  # noqa: PLC0415
     from tilewright.formats.sliced import Sliced  # noqa: PLC0415
 
     place = uri if is_url(uri) else path_from_uri(uri)
-    with refusals(place):
-        array: Any = zarr.open_array(**located(place), mode="r")
+    array = _opened(place)
 
     def read(region: Region) -> Any:
         with refusals(place):
             return array[tuple(slice(start, stop) for start, stop in region)]
 
     return Sliced(read, array.shape, array.dtype)
+
+
+def _opened(place: Path | str) -> Any:
+    """Open an array at a path or a URL."""
+    import zarr  # noqa: PLC0415 - slow
+
+    from tilewright.das import located, refusals  # noqa: PLC0415
+
+    with refusals(place):
+        return zarr.open_array(**located(place), mode="r")
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
@@ -116,9 +124,16 @@ def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as F
     FileNotFoundError, ValueError, or an error of Zarr's
         If there is no array.
     """
-    import zarr  # noqa: PLC0415 - slow to import
+    return _facts(path)
 
-    array = zarr.open_array(path, mode="r")
+
+def measure_url(url: str, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure_url
+    """Return the same of an array at a URL; raises as `measure`, or as `tilewright.das.refusals`."""
+    return _facts(url)
+
+
+def _facts(place: Path | str) -> FileFacts:
+    array = _opened(place)
     return FileFacts(array.shape or (1,), array.dtype, array.chunks)
 
 
@@ -127,4 +142,5 @@ FORMAT = Format(
     open=ZarrStores,
     adapters={MIMETYPE: f"{__name__}:{ZarrAdapter.__name__}"},
     measure=measure,
+    measure_url=measure_url,
 )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 NAME = "readable_storage.txt"
 _HEAD = """\
-# Folders with files of others that the server of this directory may read, one a line. They were named once, by `serve` or
-# `tilewright record`, and stay. Take a line out, and what lies there can no longer be read.
+# Folders with files of others that the server of this directory may read, one a line. They were named once, by `serve`,
+# `tilewright record` or `tilewright process`, and stay. Take a line out, and what lies there can no longer be read.
 """
 
 

@@ -4,6 +4,8 @@
     tiles         what the user holds of pictures that were made of a cable: `Tiles`
     describing    asks what the run has: the grid of channels, and when each file was recorded
     selecting     decides which samples and channels are meant, and makes a lazy array of them
+    stored        samples by their index, from files that are here or by the server
+    decoded       keeps what was unpacked last, for the reads that follow
     spectra       works out power over frequency and wavenumber
     pictures      draws a cable
     sheets        draws tiles
