@@ -47,6 +47,14 @@ def samples(first=0, count=SAMPLES):
     return sea(first, count, CHANNELS, calls=CALLS).T
 
 
+def test_a_job_that_has_no_tile_yet_stands_for_its_cable(run, folder, catalog):
+    made(job(run, folder), catalog, 1)
+    begun = catalog[job(run, folder).uid()]
+    assert begun.streams == []
+    tiles = das_images(begun, folder / "out", pipeline=SEED, channels=4, scale=FIXED)
+    assert (tiles.run.uid, len(tiles)) == (begun.uid, 16)
+
+
 @pytest.fixture
 def run(record, folder):
     """An acquisition of 47 s: three tiles of 15 s, and 2 s."""
@@ -417,7 +425,8 @@ def test_files_that_are_elsewhere_are_asked_of_the_server(run, folder, monkeypat
         assert other.read_bytes() == path.read_bytes()
 
 
-def test_a_folder_that_the_server_may_not_read(run, tmp_path):
+def test_a_folder_that_the_server_may_not_read(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 1)
     tiles = das_images(run, tmp_path / "out", pipeline=SEED, channels=1, scale=FIXED)
     assert len(tiles.table()) == 4
     assert any(str(tmp_path) in note for note in map(str, tiles.run.notes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tilewright.clients.cables.tiles import raw_of
 from tilewright.clients.carrying_on import so_far
 from tilewright.clients.connect import catalog_of
 from tilewright.clients.progress import announced
@@ -112,7 +113,7 @@ def cable_of(run: Run) -> Cable:
         If the run that pictures were made of is gone.
     """
     is_made = run.start.get("plan_name") == PLAN_NAME and run.start.get("source") == SOURCE
-    return (run.tiles().raw if is_made else run).cable()
+    return (raw_of(run) if is_made else run).cable()
 
 
 def _pipeline(

@@ -52,7 +52,7 @@ def spread(count: int) -> list[int]:
     """Return which of so many tiles in time are looked at.
 
     >>> spread(3), spread(100)
-    ([0, 1, 2], [0, 14, 28, 42, 57, 71, 85, 99])
+    ([0, 1, 2], [0, 14, 28, 42, 56, 70, 84, 99])
     """
     return sorted({int(place) for place in np.linspace(0, count - 1, min(count, SAMPLED))})
 

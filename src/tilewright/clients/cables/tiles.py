@@ -84,17 +84,7 @@ class Tiles:
         NotFoundError
             If it is not in the catalog that this run is in.
         """
-        from tilewright.clients.connect import catalog_of  # noqa: PLC0415 - imports this room
-
-        uid, catalog = self._run.start.get("derived_from"), catalog_of(self._run)
-        try:
-            found: Run = catalog[str(uid)]
-        except NotFoundError:
-            raise NotFoundError(
-                f"Run {self._run.uid[:8]} was made of run {uid}, which is not in the catalog at {catalog.uri}: it was deleted, or it is in "
-                "another catalog. Tables and pictures can be had without it, raw samples cannot."
-            ) from None
-        return found
+        return raw_of(self._run)
 
     def __len__(self) -> int:
         """Return how many pictures there were when it was first asked."""
@@ -272,3 +262,24 @@ def _within(time: Any, distance: Any) -> Condition | None:
         first, last = stretch(distance)
         conditions += [Compare("distance_start", "<", last), Compare("distance_stop", ">", first)]
     return All(tuple(conditions)) if conditions else None
+
+
+def raw_of(run: Run) -> Run:
+    """Return the run that a run of tiles was made of; there need not be any tile yet.
+
+    Raises
+    ------
+    NotFoundError
+        If it is not in the catalog that this run is in.
+    """
+    from tilewright.clients.connect import catalog_of  # noqa: PLC0415 - imports this room
+
+    uid, catalog = run.start.get("derived_from"), catalog_of(run)
+    try:
+        found: Run = catalog[str(uid)]
+    except NotFoundError:
+        raise NotFoundError(
+            f"Run {run.uid[:8]} was made of run {uid}, which is not in the catalog at {catalog.uri}: it was deleted, or it is in "
+            "another catalog. Tables and pictures can be had without it, raw samples cannot."
+        ) from None
+    return found
