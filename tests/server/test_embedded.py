@@ -197,6 +197,10 @@ TILEDS_SUBSCRIPTION = pytest.mark.filterwarnings(
 
 
 @TILEDS_SUBSCRIPTION
+# Its thread tries to connect again when the server has gone, and raises if it is told to end just then.
+@pytest.mark.filterwarnings(
+    "ignore:Exception in thread tiled-subscription:pytest.PytestUnhandledThreadExceptionWarning"
+)
 def test_closing_with_a_subscription_open(connect):
     with serve(announce=False) as server, connect(server) as client:
         table = client.create_appendable_table(_schema(), key="t")
