@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tilewright.clients.cables import Cable
+    from tilewright.clients.cables import Cable, Tiles
 
 CATALOG_VARIABLE = "TILEWRIGHT_CATALOG"
 PATH_MAP_VARIABLE = "TILEWRIGHT_PATH_MAP"
@@ -150,10 +150,14 @@ def find_run(runs: Any, name: str) -> Any:
         return runs[name]  # digits may be the beginning of a uid
 
 
-def ends_of(cable: Cable, start: str | None, stop: str | None) -> tuple[Any, Any]:
-    """Return the time of a cable that is meant: from where its files begin to where they end, unless told otherwise."""
-    files = cable.files
-    return files["start"].min() if start is None else start, files["stop"].max() if stop is None else stop
+def ends_of(subject: Cable | Tiles, start: str | None, stop: str | None) -> tuple[Any, Any] | None:
+    """Return the time of a cable, or of its tiles, that is meant: all, None, unless told otherwise."""
+    if start is None and stop is None:
+        return None
+    from tilewright.clients.cables import Tiles  # noqa: PLC0415 - slow to import
+
+    there = subject.table() if isinstance(subject, Tiles) else subject.files
+    return there["start"].min() if start is None else start, there["stop"].max() if stop is None else stop
 
 
 @contextmanager

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, RunArgument, find_run, opened
+from tilewright.cli.common import DEFAULT_DIRECTORY, CatalogOption, RunArgument, ends_of, find_run, opened
 from tilewright.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tilewright.clients.cables import Cable, Tiles
     from tilewright.clients.recordings import Deployment
 
 _SUFFIXES = (".png", ".pdf", ".svg", ".jpg")
@@ -90,29 +89,19 @@ def plot(  # noqa: PLR0913 - the options of a command
             drawn = subject.plot_map(color, where, sample=sample)
         elif kind is Kind.WATERFALL:
             subject = find_run(found, run).cable()
-            drawn = subject.plot_waterfall(_ends(subject, start, stop), distance)
+            drawn = subject.plot_waterfall(ends_of(subject, start, stop), distance)
         elif kind is Kind.FK:
             subject = find_run(found, run).cable()
-            drawn = subject.plot_fk(_ends(subject, start, stop), distance)
+            drawn = subject.plot_fk(ends_of(subject, start, stop), distance)
         elif kind is Kind.CONTACT_SHEET:
             subject = find_run(found, run).tiles()
-            drawn = subject.contact_sheet(_ends(subject, start, stop), distance)
+            drawn = subject.contact_sheet(ends_of(subject, start, stop), distance)
         else:
             subject = find_run(found, run).deployment()
             drawn = _drawn(subject, kind, unit or None, (start, stop), channel)
     figure = getattr(drawn, "figure", None) or drawn
     figure.savefig(output, dpi=150)
     typer.echo(f"{kind} of {subject.name} written to {output}")
-
-
-def _ends(subject: Cable | Tiles, start: str | None, stop: str | None) -> tuple[Any, Any] | None:
-    """Return the time of a cable or of tiles that is drawn: all, None, unless told otherwise."""
-    if start is None and stop is None:
-        return None
-    from tilewright.clients.cables import Tiles  # noqa: PLC0415 - slow to import
-
-    there = subject.table() if isinstance(subject, Tiles) else subject.files
-    return there["start"].min() if start is None else start, there["stop"].max() if stop is None else stop
 
 
 def _drawn(

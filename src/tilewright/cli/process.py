@@ -244,7 +244,7 @@ def das_images(  # noqa: PLR0913 - the options of a command
             tile=seconds_of(tile),
             parts=channels,
             scale=OWN_SCALE if own_scale else None if scale is None else Scale(*scale),
-            time=None if start is None and stop is None else ends_of(cable, start, stop),
+            time=ends_of(cable, start, stop),
             distance=distance,
             workers=workers,
         )
