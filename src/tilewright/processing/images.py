@@ -195,11 +195,11 @@ class DasImages:
             drawing = Drawing(self._pipeline, self._grids[0].tiling, self._scale_of(states))
             about = self._about(drawing, finished[-1].start["uid"] if finished else None)
             for area, picture in self._drawn(drawing, missing):
-                told = known.get(area.key)
-                self._write(picture.png, told or name_of(area))
-                if told is None:
+                file = known.get(area.key) or name_of(area)
+                self._write(picture.png, file)
+                if area.key not in known:
                     yield from run.start(about) if not run.state.start else ()
-                    yield from run.add(area, picture.summary, name_of(area))
+                    yield from run.add(area, picture.summary, file)
         if run.state.start and self._is_over and not self.problems:
             yield from run.stop()
 

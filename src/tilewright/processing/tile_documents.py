@@ -118,7 +118,7 @@ class TileDocuments(Composer[TileState]):
         data = {"file": file, **asdict(area), **asdict(summary), "version": version("tilewright")}
         made += self._made(
             [
-                resource(self.uid, own, ARRAY, PNG, uri, {"chunk_shape": [1, SIZE, SIZE]}),
+                resource(self.uid, own, ARRAY, PNG, uri, {}),
                 datum(
                     self._uid("datum", *of),
                     own,
