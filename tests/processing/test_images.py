@@ -115,6 +115,14 @@ def test_pictures_are_of_the_whole_and_lead_back_to_samples(run, folder):
     assert tiles.run.stop["exit_status"] == "success"
 
 
+def test_distances_are_metres_where_somebody_told_the_spacing(run, record, folder):
+    unknown = record(write_store(folder / "unknown.zarr", count=4000, values=samples(0, 4000)))
+    for raw, units in ((run, "m"), (unknown, None)):
+        tiles = das_images(raw, folder / raw.uid, pipeline=SEED, channels=1, scale=FIXED)
+        assert tiles.run["tiles"].data_keys["distance_start"].get("units") == units
+    assert tiles.table()[["distance_start", "distance_stop"]].to_numpy().tolist() == [[0.0, 12.0]] * 2
+
+
 def test_three_lines(run, folder, catalog):
     tiles = das_images(catalog[-1], folder / "out", band=(14, 35), tile="15s", channels=10)
     assert tiles.facts["pipeline"]["steps"][0] == {

@@ -185,7 +185,8 @@ class DasImages:
         """
         self.problems.clear()
         finished = states_of(earlier, TileState)
-        run = TileDocuments(self.uid(len(finished) + 1), self._folder)
+        in_metres = self._cable.facts.get("spacing") is not None
+        run = TileDocuments(self.uid(len(finished) + 1), self._folder, in_metres=in_metres)
         yield from replayed(run.state, before, [])
         states = [state for state in (*finished, run.state) if state.start]
         self._check_folder(states)

@@ -80,11 +80,14 @@ class TileDocuments(Composer[TileState]):
         Of the run.
     folder
         Of its pictures.
+    in_metres
+        Whether distances are metres, and not numbers of channels.
     """
 
-    def __init__(self, uid: str, folder: Path) -> None:
+    def __init__(self, uid: str, folder: Path, *, in_metres: bool) -> None:
         super().__init__(uid, TileState())
         self._folder = folder
+        self._in_metres = in_metres
 
     def start(self, about: About) -> list[Document]:
         """Return the start document."""
@@ -111,7 +114,8 @@ class TileDocuments(Composer[TileState]):
         """Return the documents of a tile: the descriptor, if it is the first, resource, datum and event."""
         made = []
         if STREAM not in self.state.descriptors:
-            made += self._made([descriptor(self.uid, STREAM, self.state.start["time"], tile_keys())])
+            keys = tile_keys(in_metres=self._in_metres)
+            made += self._made([descriptor(self.uid, STREAM, self.state.start["time"], keys)])
         of, number = tuple(map(str, area.key)), self.state.counts[STREAM]
         own, of_stream = self._uid("resource", *of), self.state.descriptors[STREAM]
         uri = file_uri("", str(self._folder / file))
@@ -137,11 +141,12 @@ class TileDocuments(Composer[TileState]):
         return self._made([stop(self.uid, self.state.end / SECOND, self.state.counts)])
 
 
-def tile_keys() -> dict[str, dict[str, Any]]:
+def tile_keys(*, in_metres: bool) -> dict[str, dict[str, Any]]:
     """Return the data keys of a tile: `picture` lies in a file, all others in the table.
 
     minimum, maximum, mean: of the values that the pipeline made of its samples. version: of Tilewright, which made it.
     """
+    distance = {**_NUMBER, "units": "m"} if in_metres else _NUMBER
     keys = {
         ARRAY: {
             "dtype": "array",
@@ -157,8 +162,8 @@ def tile_keys() -> dict[str, dict[str, Any]]:
         "stop_sample": _INTEGER,
         "first_channel": _INTEGER,
         "stop_channel": _INTEGER,
-        "distance_start": {**_NUMBER, "units": "m"},
-        "distance_stop": {**_NUMBER, "units": "m"},
+        "distance_start": distance,
+        "distance_stop": distance,
         "minimum": _NUMBER,
         "maximum": _NUMBER,
         "mean": _NUMBER,
