@@ -1,11 +1,14 @@
 """What the repository promises of itself."""
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 TESTS = "python -m pip install '.[dev]' && python -m pytest -n auto"
@@ -191,8 +194,12 @@ def test_importing_tilewright_loads_nothing_heavy():
     assert done.stdout.strip() == ""
 
 
-def test_every_public_name_can_be_imported():
-    import tilewright
-
-    assert all(getattr(tilewright, name) for name in tilewright.__all__)
-    assert set(tilewright.__all__) <= set(dir(tilewright))
+@pytest.mark.parametrize(
+    "package",
+    ["", ".clients", ".clients.cables", ".clients.embeddings", ".clients.recordings", ".processing"]
+    + [".sources", ".stores"],
+)
+def test_every_name_that_is_loaded_on_first_use_can_be_loaded(package):
+    module = importlib.import_module(f"tilewright{package}")
+    assert [name for name in module.__all__ if getattr(module, name, None) is None] == []
+    assert set(module.__all__) <= set(dir(module))

@@ -7,8 +7,9 @@ Names are imported when they are first used, so that `import tilewright` costs n
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.clients import Catalog, Run, Stream, open_catalog
@@ -17,23 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog", "EmbeddedServer", "Run", "Stream", "TiledWriter", "open_catalog", "serve"]
 
-_ROOMS = {
-    "Catalog": "clients",
-    "EmbeddedServer": "server",
-    "Run": "clients",
-    "Stream": "clients",
-    "TiledWriter": "writer",
-    "open_catalog": "clients",
-    "serve": "server",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        message = f"module 'tilewright' has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"tilewright.{_ROOMS[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "clients": ["Catalog", "Run", "Stream", "open_catalog"],
+        "server": ["EmbeddedServer", "serve"],
+        "writer": ["TiledWriter"],
+    },
+)

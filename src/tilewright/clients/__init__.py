@@ -6,8 +6,9 @@ package costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.clients.arrays import Array, DaskArray
@@ -18,19 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Array", "Catalog", "DaskArray", "Run", "Stream", "open_catalog"]
 
-_HOMES = {
-    "Array": "arrays",
-    "Catalog": "catalog",
-    "DaskArray": "arrays",
-    "Run": "run",
-    "Stream": "stream",
-    "open_catalog": "connect",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module on first use."""
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "arrays": ["Array", "DaskArray"],
+        "catalog": ["Catalog"],
+        "connect": ["open_catalog"],
+        "run": ["Run"],
+        "stream": ["Stream"],
+    },
+)

@@ -1,11 +1,21 @@
-"""Samples of a cable, or of any array of (distance, time), through a pipeline of steps, chunk by chunk, and cut into pictures."""
+"""Samples of a cable, or of any array of (distance, time), through a pipeline of steps, chunk by chunk, and cut into pictures.
 
-from tilewright.processing.base import Step
-from tilewright.processing.jobs import das_images
-from tilewright.processing.pipeline import Pipeline
-from tilewright.processing.recipes import das_pipeline
-from tilewright.processing.spans import Block, Overlap, Shape, Signal, Span
-from tilewright.processing.steps import STEPS, Bandpass, Decimate, Envelope, Log, Median, step_from_json
+The names are loaded on first use: steps and pictures are wanted without the client of a server, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from tilewright.processing.base import Step
+    from tilewright.processing.jobs import das_images
+    from tilewright.processing.pipeline import Pipeline
+    from tilewright.processing.recipes import das_pipeline
+    from tilewright.processing.spans import Block, Overlap, Shape, Signal, Span
+    from tilewright.processing.steps import STEPS, Bandpass, Decimate, Envelope, Log, Median, step_from_json
 
 __all__ = [
     "STEPS",
@@ -25,3 +35,15 @@ __all__ = [
     "das_pipeline",
     "step_from_json",
 ]
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "base": ["Step"],
+        "jobs": ["das_images"],
+        "pipeline": ["Pipeline"],
+        "recipes": ["das_pipeline"],
+        "spans": ["Block", "Overlap", "Shape", "Signal", "Span"],
+        "steps": ["STEPS", "Bandpass", "Decimate", "Envelope", "Log", "Median", "step_from_json"],
+    },
+)

@@ -12,8 +12,9 @@ Names are imported when they are first used: some sources take long to import.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.sources.blocks import Blocks
@@ -34,24 +35,14 @@ __all__ = [
     "read_documents",
 ]
 
-_MODULES = {
-    "Blocks": "blocks",
-    "Cable": "das",
-    "DocumentFile": "files",
-    "Embeddings": "embeddings",
-    "Recordings": "recordings",
-    "as_flyer": "flying",
-    "document_file": "files",
-    "read_documents": "files",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        message = f"module 'tilewright.sources' has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"tilewright.sources.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "blocks": ["Blocks"],
+        "das": ["Cable"],
+        "embeddings": ["Embeddings"],
+        "files": ["DocumentFile", "document_file", "read_documents"],
+        "flying": ["as_flyer"],
+        "recordings": ["Recordings"],
+    },
+)

@@ -19,8 +19,9 @@ Names are imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.stores.audio import AudioStore
@@ -70,44 +71,23 @@ __all__ = [
     "metadata_store",
 ]
 
-_MODULES = {
-    "ArrowTable": "values",
-    "AudioStore": "audio",
-    "BlockSource": "sources",
-    "Blocks": "blocks",
-    "CatalogPersister": "catalogs",
-    "CopyResult": "copying",
-    "DictPersister": "base",
-    "FLACFile": "sounds",
-    "FolderPersister": "folders",
-    "IndexFile": "index_files",
-    "JSONValue": "values",
-    "KeyMap": "keys",
-    "KeyMaps": "keys",
-    "Layout": "blocks",
-    "NPYArray": "values",
-    "ObjectPersister": "objects",
-    "Persister": "base",
-    "PersisterBlocks": "sources",
-    "RawPCM": "sounds",
-    "Store": "making",
-    "ValueMap": "values",
-    "WAVFile": "sounds",
-    "Wanted": "sources",
-    "Waveform": "waveforms",
-    "audio_store": "ready",
-    "copy": "copying",
-    "make_store": "making",
-    "metadata_store": "ready",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        message = f"module 'tilewright.stores' has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"tilewright.stores.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "audio": ["AudioStore"],
+        "base": ["DictPersister", "Persister"],
+        "blocks": ["Blocks", "Layout"],
+        "catalogs": ["CatalogPersister"],
+        "copying": ["CopyResult", "copy"],
+        "folders": ["FolderPersister"],
+        "index_files": ["IndexFile"],
+        "keys": ["KeyMap", "KeyMaps"],
+        "making": ["Store", "make_store"],
+        "objects": ["ObjectPersister"],
+        "ready": ["audio_store", "metadata_store"],
+        "sounds": ["FLACFile", "RawPCM", "WAVFile"],
+        "sources": ["BlockSource", "PersisterBlocks", "Wanted"],
+        "values": ["ArrowTable", "JSONValue", "NPYArray", "ValueMap"],
+        "waveforms": ["Waveform"],
+    },
+)

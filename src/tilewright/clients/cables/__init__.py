@@ -15,8 +15,9 @@ The names are loaded on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.clients.cables.cable import Cable
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Cable", "Tiles"]
 
-_HOMES = {"Cable": "cable", "Tiles": "tiles"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cable": ["Cable"],
+        "tiles": ["Tiles"],
+    },
+)

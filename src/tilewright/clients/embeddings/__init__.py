@@ -16,18 +16,18 @@ The name is loaded on first use: `searching` and `blocks` are wanted without the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.clients.embeddings.dataset import Dataset
 
 __all__ = ["Dataset"]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "Dataset":
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from tilewright.clients.embeddings.dataset import Dataset  # noqa: PLC0415
-
-    return Dataset
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "dataset": ["Dataset"],
+    },
+)

@@ -17,18 +17,18 @@ The name is loaded on first use: `timeline` and `gaps` are wanted without the cl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from tilewright.clients.recordings.deployment import Deployment
 
 __all__ = ["Deployment"]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "Deployment":
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from tilewright.clients.recordings.deployment import Deployment  # noqa: PLC0415
-
-    return Deployment
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "deployment": ["Deployment"],
+    },
+)
