@@ -196,10 +196,18 @@ def test_importing_tilewright_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "package",
-    ["", ".clients", ".clients.cables", ".clients.embeddings", ".clients.recordings", ".processing"]
-    + [".sources", ".stores"],
+    [
+        "tilewright",
+        "tilewright.clients",
+        "tilewright.clients.cables",
+        "tilewright.clients.embeddings",
+        "tilewright.clients.recordings",
+        "tilewright.processing",
+        "tilewright.sources",
+        "tilewright.stores",
+    ],
 )
 def test_every_name_that_is_loaded_on_first_use_can_be_loaded(package):
-    module = importlib.import_module(f"tilewright{package}")
+    module = importlib.import_module(package)
     assert [name for name in module.__all__ if getattr(module, name, None) is None] == []
     assert set(module.__all__) <= set(dir(module))
