@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _PART = 2**17
 """Values of a part: 0.5 MiB of float32, of which a stage has three or four at once in a cache of 2 MiB."""
-_COLUMNS = 128
-"""Samples that are computed at once where all channels are needed: 512 bytes of each channel, which lie apart."""
+_COLUMNS = 64
+"""Samples that are computed at once where all channels are needed: 256 bytes of each channel, which lie apart."""
 
 
 @dataclass(frozen=True, slots=True)

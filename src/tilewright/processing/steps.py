@@ -106,6 +106,10 @@ def _fewer_channels(values: Samples, factor: int, channels: str) -> Samples:
     return sums / counts[:, None]
 
 
+_ROWS = 256
+"""Channels of which samples are put behind each other at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Median(Step):
     """Take off the median of all channels at each sample ("distance"), or of each channel's own samples ("time").
@@ -154,13 +158,21 @@ class Median(Step):
         first = wanted.start - block.start
         values = block.values[:, first : first + len(wanted)]
         if self.axis == "distance":
-            return values - middle(np.array(values.T, order="C"))
+            return values - middle(_by_sample(values))
         window, output = self.samples(block.rate), np.empty_like(values)
         for start in range(block.start, block.span.stop, window):
             inside = slice(max(0, start - wanted.start), max(0, start + window - wanted.start))
             medians = middle(block.values[:, start - block.start : start - block.start + window].copy())
             np.subtract(values[:, inside], medians[:, None], out=output[:, inside])
         return output
+
+
+def _by_sample(values: Samples) -> Samples:
+    """Return a copy of shape (time, distance): a few rows at a time, of which each line of the cache is loaded once."""
+    turned = np.empty(values.shape[::-1], values.dtype)
+    for start in range(0, len(values), _ROWS):
+        turned[:, start : start + _ROWS] = np.ascontiguousarray(values[start : start + _ROWS]).T
+    return turned
 
 
 def middle(values: Samples) -> Samples:
@@ -256,6 +268,8 @@ class Envelope(Filter):
 _LEAST = float(np.finfo(np.float32).tiny)
 _HUGE = 300.0
 """A power of 10 that float64 has, and float32 has not."""
+_DECIBELS = 20 / math.log(10)
+"""Of a natural logarithm of 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +300,10 @@ class Log(Step):
         first = wanted.start - block.start
         values = block.values[:, first : first + len(wanted)]
         kind = values.dtype.type
-        output = np.log10(np.maximum(values, kind(self._least())))
-        output -= kind(np.log10(self.reference))
-        output *= kind(20)
+        output = np.maximum(values, kind(self._least()))
+        np.log(output, out=output)  # numpy computes it several float32 at once, on any processor of today; log10 not
+        output *= kind(_DECIBELS)
+        output -= kind(_DECIBELS * math.log(self.reference))
         return np.maximum(output, kind(self.floor), out=output)
 
 
