@@ -301,7 +301,9 @@ class Log(Step):
         values = block.values[:, first : first + len(wanted)]
         kind = values.dtype.type
         output = np.maximum(values, kind(self._least()))
-        np.log(output, out=output)  # numpy computes it several float32 at once, on any processor of today; log10 not
+        np.log(
+            output, out=output
+        )  # numpy computes it several float32 at once, on any processor of today; log10 not
         output *= kind(_DECIBELS)
         output -= kind(_DECIBELS * math.log(self.reference))
         return np.maximum(output, kind(self.floor), out=output)
