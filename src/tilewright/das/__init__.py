@@ -11,7 +11,8 @@
 
 from tilewright.das.facts import DISTANCE, TIME, Facts
 from tilewright.das.files import probe, read
-from tilewright.das.urls import checked, is_url, located, refusals
+from tilewright.das.urls import checked, is_url, refusals
+from tilewright.das.zarr_arrays import open_zarr
 from tilewright.das.zarr_store import is_store
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
     "checked",
     "is_store",
     "is_url",
-    "located",
+    "open_zarr",
     "probe",
     "read",
     "refusals",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tilewright.das import is_url, open_zarr, refusals
 from tilewright.errors import InputError
 from tilewright.formats.arrays import DATA_URIS, FileArray
 from tilewright.formats.base import DataSource, FileFacts, Format
@@ -93,27 +94,16 @@ def _store(uri: str) -> Sliced:
     """Return the array of a store, to be read when it is asked for."""
     from tiled.utils import path_from_uri  # noqa: PLC0415 - on the server only
 
-    from tilewright.das import is_url, refusals  # noqa: PLC0415
     from tilewright.formats.sliced import Sliced  # noqa: PLC0415
 
     place = uri if is_url(uri) else path_from_uri(uri)
-    array = _opened(place)
+    array = open_zarr(place)
 
     def read(region: Region) -> Any:
         with refusals(place):
             return array[tuple(slice(start, stop) for start, stop in region)]
 
     return Sliced(read, array.shape, array.dtype)
-
-
-def _opened(place: Path | str) -> Any:
-    """Open an array at a path or a URL."""
-    import zarr  # noqa: PLC0415 - slow
-
-    from tilewright.das import located, refusals  # noqa: PLC0415
-
-    with refusals(place):
-        return zarr.open_array(**located(place), mode="r")
 
 
 def measure(path: Path, source: DataSource) -> FileFacts:  # noqa: ARG001 - as Format.measure
@@ -133,7 +123,7 @@ def measure_url(url: str, source: DataSource) -> FileFacts:  # noqa: ARG001 - as
 
 
 def _facts(place: Path | str) -> FileFacts:
-    array = _opened(place)
+    array = open_zarr(place)
     return FileFacts(array.shape or (1,), array.dtype, array.chunks)
 
 

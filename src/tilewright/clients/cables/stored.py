@@ -17,9 +17,9 @@ from tiled.utils import path_from_uri
 
 from tilewright.clients.cables.decoded import OF_THIS_PROCESS
 from tilewright.clients.cables.describing import ARRAY, DISTANCE
+from tilewright.das import open_zarr
 from tilewright.das.hdf5 import array, opened
 from tilewright.errors import InputError
-from tilewright.extras import extra
 from tilewright.formats.ranges import Places, ranges_of
 
 if TYPE_CHECKING:
@@ -125,9 +125,7 @@ class Stored:
             if self.mimetype == _HDF5:
                 found = array(undo.enter_context(opened(path)), self.dataset)
             else:
-                with extra("das", f"cannot read {path} without zarr"):
-                    import zarr  # noqa: PLC0415 - slow to import
-                found = zarr.open_array(path, mode="r")
+                found = open_zarr(path)
             channels, samples = found.shape if self.is_by_distance else found.shape[::-1]
             if channels != self.channels or samples < stop or found.dtype != self.dtype:
                 raise InputError(
