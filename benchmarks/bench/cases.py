@@ -148,8 +148,11 @@ CASES = {
         "das", "samples in memory to pictures in memory", "times real time", 40, lower_is_better=False
     ),
     "das-job": Case("das", "a store to files and a run", "times real time", 40, lower_is_better=False),
-    "das-job-memory": Case("das", "most memory of the job, 300 s", "MB", 2147),
-    "das-job-memory-short": Case("das", "most memory of the job, 75 s", "MB"),
+    "das-job-later": Case(
+        "das", "the same, once more in the process", "times real time", 40, lower_is_better=False
+    ),
+    "das-job-memory": Case("das", "most memory of both, 300 s", "MB", 2147),
+    "das-job-memory-short": Case("das", "most memory of both, 75 s", "MB"),
     **_sizes("48,000", 1),
     **_sizes("144,000", 2),
 }
