@@ -192,6 +192,14 @@ def test_few_vectors_are_scored_again():
     assert 10 <= sum(scored) < 1000
 
 
+@pytest.mark.parametrize("count", [2, 3, 100, 5_000])
+def test_each_thread_has_something_of_a_block(count):
+    chunks = searching._chunks(7, np.zeros((count, 300), np.float32), 2)
+    assert len(chunks) >= 2
+    assert [first for first, _ in chunks] == np.cumsum([7, *(len(some) for _, some in chunks[:-1])]).tolist()
+    assert sum(len(some) for _, some in chunks) == count
+
+
 def test_a_block_is_done_with_before_the_next_one(small_chunks):
     rng = np.random.default_rng(6)
     vectors = rng.standard_normal((5000, 32), dtype=np.float32)

@@ -34,7 +34,7 @@ __all__ = ["Metric", "Neighbours", "nearest"]
 _CHUNK_BYTES = 64 << 20
 """Of vectors that a thread looks at in one go, at most, …"""
 _LEAST_CHUNK_BYTES = 4 << 20
-"""… and at least, but for the last: so many that what Python does in between hardly counts."""
+"""… and at least, but for the last and where a block has fewer for each thread: so many that what Python does in between hardly counts."""
 _QUERIES = 64
 """That share a pass over a chunk; what is calculated of each vector with each query takes 8 bytes, a few times."""
 _FIRST = 16
@@ -135,13 +135,13 @@ def _chunks(rows: int | NDArray[np.int64], vectors: NDArray[np.floating], thread
     """Return a block in pieces, one for each thread at least."""
     if isinstance(rows, np.ndarray) and len(rows) != len(vectors):
         raise InputError(f"A block has {len(rows)} rows and {len(vectors)} vectors.")
-    size = vectors.shape[1] * vectors.itemsize
+    size, count = vectors.shape[1] * vectors.itemsize, len(vectors)
+    least = min(_LEAST_CHUNK_BYTES // size, -(-count // threads))
     chunks: list[Chunk] = []
-    start, count = 0, len(vectors)
+    start = 0
     while start < count:
         # Less and less, so that no thread waits long for another one at the end.
-        fair = -(-(count - start) // (2 * threads))
-        step = max(1, min(_CHUNK_BYTES // size, max(_LEAST_CHUNK_BYTES // size, fair)))
+        step = max(1, min(_CHUNK_BYTES // size, max(least, -(-(count - start) // (2 * threads)))))
         here = rows + start if isinstance(rows, int) else rows[start : start + step]
         chunks.append((here, vectors[start : start + step]))
         start += step
