@@ -31,6 +31,7 @@ from tiled.server.schemas import Management
 from tiled.utils import ensure_awaitable, path_from_uri
 
 from tilewright.audio.facts import MIMETYPES
+from tilewright.das import open_zarr
 from tilewright.errors import TilewrightError
 from tilewright.formats import npy, tfrecord
 from tilewright.formats.ranges import Places, ranges_of
@@ -345,9 +346,7 @@ class _Own:
 
     @cached_property
     def _array(self) -> Any:
-        import zarr  # noqa: PLC0415 - slow to import
-
-        return zarr.open_array(path_from_uri(self.uri), mode="r")
+        return open_zarr(path_from_uri(self.uri))
 
     def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Return the samples from one to before another."""
