@@ -209,5 +209,5 @@ def test_importing_tilewright_loads_nothing_heavy():
 )
 def test_every_name_that_is_loaded_on_first_use_can_be_loaded(package):
     module = importlib.import_module(package)
-    assert [name for name in module.__all__ if getattr(module, name, None) is None] == []
+    assert all(getattr(module, name) for name in module.__all__)
     assert set(module.__all__) <= set(dir(module))

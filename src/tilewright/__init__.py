@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
+from tilewright.first_use import on_first_use
 
 if TYPE_CHECKING:
     from tilewright.clients import Catalog, Run, Stream, open_catalog
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog", "EmbeddedServer", "Run", "Stream", "TiledWriter", "open_catalog", "serve"]
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__ = on_first_use(
     __name__,
-    submod_attrs={
+    {
         "clients": ["Catalog", "Run", "Stream", "open_catalog"],
         "server": ["EmbeddedServer", "serve"],
         "writer": ["TiledWriter"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
+from tilewright.first_use import on_first_use
 
 if TYPE_CHECKING:
     from tilewright.clients.arrays import Array, DaskArray
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Array", "Catalog", "DaskArray", "Run", "Stream", "open_catalog"]
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__ = on_first_use(
     __name__,
-    submod_attrs={
+    {
         "arrays": ["Array", "DaskArray"],
         "catalog": ["Catalog"],
         "connect": ["open_catalog"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
+from tilewright.first_use import on_first_use
 
 if TYPE_CHECKING:
     from tilewright.processing.base import Step
@@ -36,9 +36,9 @@ __all__ = [
     "step_from_json",
 ]
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__ = on_first_use(
     __name__,
-    submod_attrs={
+    {
         "base": ["Step"],
         "jobs": ["das_images"],
         "pipeline": ["Pipeline"],

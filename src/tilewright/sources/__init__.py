@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
+from tilewright.first_use import on_first_use
 
 if TYPE_CHECKING:
     from tilewright.sources.blocks import Blocks
@@ -35,9 +35,9 @@ __all__ = [
     "read_documents",
 ]
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__ = on_first_use(
     __name__,
-    submod_attrs={
+    {
         "blocks": ["Blocks"],
         "das": ["Cable"],
         "embeddings": ["Embeddings"],

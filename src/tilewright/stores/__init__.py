@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
+from tilewright.first_use import on_first_use
 
 if TYPE_CHECKING:
     from tilewright.stores.audio import AudioStore
@@ -71,9 +71,9 @@ __all__ = [
     "metadata_store",
 ]
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__ = on_first_use(
     __name__,
-    submod_attrs={
+    {
         "audio": ["AudioStore"],
         "base": ["DictPersister", "Persister"],
         "blocks": ["Blocks", "Layout"],

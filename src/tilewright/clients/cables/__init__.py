@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
+from tilewright.first_use import on_first_use
 
 if TYPE_CHECKING:
     from tilewright.clients.cables.cable import Cable
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Cable", "Tiles"]
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__ = on_first_use(
     __name__,
-    submod_attrs={
+    {
         "cable": ["Cable"],
         "tiles": ["Tiles"],
     },
