@@ -14,6 +14,7 @@ Three sizes, so that what 14.4 million rows take can be told: `docs/embeddings.m
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,7 @@ def _of_size(place: Place, folder: Path, files: int, name: str) -> Figures:
             figures |= {
                 f"embeddings-{case}{name}": value for case, value in told.items() if store == "register"
             }
+        os.sync()  # or the system writes to the disk what was just recorded, while the search is measured
         mapped, count = runs["npy"], len(runs["npy"])
         query = mapped.vectors(rows=[7])[:]
         first = _seconds_of_search(mapped, query)

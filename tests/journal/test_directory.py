@@ -11,6 +11,7 @@ import pytest
 
 from tilewright.errors import InputError, SetupError
 from tilewright.journal import Header, JournalDirectory, JournalReader, default_directory, encode
+from tilewright.journal.disk import move
 from tilewright.testing.disk import FaultyDisk
 
 
@@ -139,6 +140,20 @@ def test_a_journal_being_recorded_is_not_put_aside(directory):
     assert directory.waiting() == []
 
 
+def test_a_journal_being_put_aside_is_not_being_recorded(directory, monkeypatch):
+    """Else one who waits for its delivery is told that the rest is still to be recorded."""
+    path = journal(directory, "run")
+    recording = []
+
+    def look_and_move(path, wanted):
+        recording.append(directory.is_recording(path))
+        return move(path, wanted)
+
+    monkeypatch.setattr("tilewright.journal.directory.move", look_and_move)
+    assert directory.archive(path)
+    assert recording == [False]
+
+
 def test_a_journal_with_more_in_it_than_was_delivered_is_not_put_aside(directory):
     path = journal(directory, "run")
     size = path.stat().st_size
@@ -261,7 +276,7 @@ def test_files_that_cannot_have_two_names_are_moved_too(directory, monkeypatch):
 
 
 def test_looking_whether_a_run_is_recorded_makes_no_trouble_for_others(directory):
-    """`is_recording` takes the lock for an instant; creating and reopening wait for it, archiving comes again."""
+    """`is_recording` takes the lock for an instant; creating and reopening wait for it, archiving shares it."""
     done = threading.Event()
 
     def look():
@@ -279,7 +294,7 @@ def test_looking_whether_a_run_is_recorded_makes_no_trouble_for_others(directory
         for number in range(50):
             path = journal(directory, f"run-{number}")
             directory.reopen(path).close()
-            assert any(directory.archive(path) for _ in range(100))
+            assert directory.archive(path)
     finally:
         done.set()
         for looker in lookers:

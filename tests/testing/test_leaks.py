@@ -11,7 +11,7 @@ import pytest
 from tilewright.testing.leaks import resources
 
 IMPORTS = """
-import os, socket, subprocess, sys, tempfile, threading, time
+import gc, os, socket, subprocess, sys, tempfile, threading, time
 import pytest
 KEPT = []
 
@@ -102,6 +102,16 @@ def test_what_goes_in_time_is_no_leak(outcome):
                 kept.close()
     """)
     assert outcomes == {"passed": 3}
+
+
+def test_the_time_that_the_collector_takes_does_not_count(outcome):
+    outcomes, _ = outcome("""
+        def test_it():
+            gc.callbacks.append(lambda phase, info: time.sleep(0.7) if phase == "start" else KEPT[0].set())
+            thread, event = waiting(daemon=True)
+            KEPT.append(event)
+    """)
+    assert outcomes == {"passed": 1}
 
 
 def test_fixtures_are_torn_down_first(outcome):

@@ -23,7 +23,7 @@ import platformdirs
 
 from tilewright.errors import SetupError
 from tilewright.journal import claims
-from tilewright.journal.disk import RETRY_SECONDS, Disk, is_being_written, move, open_to_lock, try_lock
+from tilewright.journal.disk import RETRY_SECONDS, Disk, is_being_written, move, try_lock
 from tilewright.journal.listing import Entry, Twin, compare, journals_in, read_header
 from tilewright.journal.names import alternatives, file_name, names_like
 from tilewright.journal.reader import JournalReader
@@ -192,10 +192,11 @@ class JournalDirectory:
             tail.forget()
             if not path.exists():
                 return True
-        fd = open_to_lock(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         folder = self.delivered if verified else self.unverified
         try:
-            if not try_lock(fd, fcntl.LOCK_EX, RETRY_SECONDS):
+            # Shared with those who look whether it is being recorded: to them it is not, while it is put aside.
+            if not try_lock(fd, fcntl.LOCK_SH):
                 return False
             if size is not None and os.fstat(fd).st_size != size:
                 return False

@@ -96,14 +96,6 @@ def _leave_to_parent() -> None:
 os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def open_to_lock(path: Path) -> int:
-    """Open a file in order to lock it alone: where locks go over a network, that takes one that may be written."""
-    try:
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    except OSError:
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-
-
 def is_at(path: Path, fd: int) -> bool:
     """Say whether the open file is the one that has this name."""
     try:

@@ -205,10 +205,11 @@ class Guard:
 
     def _left(self) -> list[str]:
         """Return what is left of the test, waiting for it to go."""
-        deadline = time.monotonic() + GRACE_SECONDS
         left = self._new().describe()
         if left:
             gc.collect()  # what only a reference cycle keeps is not a leak
+        # In a process with much in it a collection takes seconds, in which no thread can come to its end.
+        deadline = time.monotonic() + GRACE_SECONDS
         while left and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             left = self._new().describe()
