@@ -424,6 +424,9 @@ def test_it_is_a_mapping_to_array_clients(stream, write):
         NotFoundError, match=r"^Stream 'primary' has no column or array 'imag'\. Did you mean 'image'\?"
     ):
         client["imag"]
+    with pytest.raises(NotFoundError, match=r"has no array 'x'\. There are: image\."):
+        client.array_item("x")
+    assert client.array_item("image")["attributes"]["structure"]["shape"] == [3, 2]
 
 
 def test_the_older_layout_of_bluesky(write, catalog):

@@ -136,7 +136,7 @@ class Cable:
         return lazy(self._described, chosen(self._described, self._files().timeline, time, distance, gaps))
 
     def stored(self) -> Stored:
-        """Return the samples by their index in the run's array: ``cable.stored().read(start, stop, channels)``. Two requests.
+        """Return the samples by their index in the run's array: ``cable.stored().read(start, stop, channels)``. One request.
 
         Files of this machine's disks are read by themselves, all else is asked of the server. What is returned can be sent to other processes.
         """

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tiled.structures.array import ArrayStructure
+from tiled.structures.data_source import DataSource
 from tiled.utils import path_from_uri
 
 from tilewright.clients.cables.decoded import OF_THIS_PROCESS
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tilewright.clients.cables.describing import Description
+    from tilewright.clients.stream import Stream
 
 _HDF5, _ZARR = "application/x-hdf5", "application/x-zarr"
 
@@ -36,8 +39,10 @@ _HDF5, _ZARR = "application/x-hdf5", "application/x-zarr"
 class Stored:
     """The samples of a run's array, by their index along time and the numbers of channels."""
 
-    client: Any
-    """Of the array: the server is asked by it."""
+    stream: Stream
+    """That has the array: the server is asked by it."""
+    dtype: np.dtype[Any]
+    """Of the samples."""
     is_by_distance: bool
     """Whether distance is the array's first dimension."""
     channels: int
@@ -49,12 +54,6 @@ class Stored:
     """Of the files, by their numbers; none of those that are not on a disk, or that only the server reads."""
     ranges: Sequence[Sequence[int]]
     """Which samples of which file make the array: see `formats.ranges.RANGES`."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the samples."""
-        of_client: np.dtype[Any] = self.client.dtype
-        return of_client
 
     def read(
         self, start: int, stop: int, channels: slice = slice(None), *, out: NDArray[Any] | None = None
@@ -89,12 +88,13 @@ class Stored:
         return replace(self, paths={number: self.paths[number] for number in touched if number in self.paths})
 
     def _of_server(self, start: int, stop: int, channels: slice) -> NDArray[Any]:
+        client = self.stream[ARRAY]
         if self.is_by_distance:
-            found: NDArray[Any] = self.client[channels, start:stop]
+            found: NDArray[Any] = client[channels, start:stop]
             return found
-        if len(self.client.shape) == 1:
-            return np.asarray(self.client[start:stop])[None]
-        return np.asarray(self.client[start:stop, channels]).T
+        if len(client.shape) == 1:
+            return np.asarray(client[start:stop])[None]
+        return np.asarray(client[start:stop, channels]).T
 
     def _of_file(self, path: Path, time: slice, channels: slice, out: NDArray[Any]) -> None:
         """Put samples of a file into an array of shape (distance, time)."""
@@ -136,14 +136,16 @@ class Stored:
 
 
 def stored(described: Description) -> Stored:
-    """Return the samples of a run as they are now. Two requests."""
-    client = described.stream[ARRAY]
-    (source,) = client.data_sources()
+    """Return the samples of a run as they are now. One request."""
+    now = described.stream.array_item(ARRAY)["attributes"]
+    structure = ArrayStructure.from_json(now["structure"])
+    (source,) = map(DataSource.from_json, now["data_sources"])
     is_by_distance = described.dims[0] == DISTANCE
-    samples = client.shape[-1] if is_by_distance else client.shape[0]
+    samples = structure.shape[-1] if is_by_distance else structure.shape[0]
     is_read_here = source.mimetype in (_HDF5, _ZARR)
     return Stored(
-        client,
+        described.stream,
+        structure.data_type.to_numpy_dtype(),
         is_by_distance,
         described.settings["channels"],
         samples,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from tiled.structures.data_source import DataSource
 from tiled.utils import path_from_uri
 
 from tilewright.clients.embeddings.blocks import Maps, Part, blocks_of
@@ -236,7 +237,7 @@ def places_of(run: Run, described: Description, length: int) -> Places:
 
 def _files(described: Description, length: int) -> list[File] | None:
     """Return the files of the vectors, if all of them can be read here, and be mapped."""
-    (source,) = described.stream[VECTOR].data_sources()
+    (source,) = map(DataSource.from_json, described.stream.array_item(VECTOR)["attributes"]["data_sources"])
     if source.mimetype not in (tfrecord.MIMETYPE, npy.ROWS):
         return None
     paths = {asset.num: _path(asset.data_uri) for asset in source.assets}
