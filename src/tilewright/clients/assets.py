@@ -1,6 +1,6 @@
 """The files behind a run: the addresses of its streams come in; a DataFrame with a row a file goes out.
 
-`Run.assets` calls this. The columns:
+`Run.assets` calls this; those who read an array's files themselves call `paths_of`. The columns:
 
 stream, data_key
     Whose it is. The rows of a table are under the table's name, ``internal``.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tiled.client.context import Context
+    from tiled.structures.data_source import DataSource
 
 _DTYPES = {
     "stream": "str",
@@ -62,6 +63,15 @@ def asset_table(context: Context, streams: Mapping[str, str]) -> pd.DataFrame:
         for asset in source["assets"]
     ]
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
+
+
+def paths_of(source: DataSource[Any]) -> dict[int, Path]:
+    """Return where the files of an array lie, by their numbers; none of those whose address is not that of a file."""
+    return {
+        asset.num: path_from_uri(asset.data_uri)
+        for asset in source.assets
+        if asset.data_uri.startswith("file:")
+    }
 
 
 def _describe(source: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:

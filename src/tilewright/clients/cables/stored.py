@@ -9,14 +9,13 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tiled.structures.array import ArrayStructure
 from tiled.structures.data_source import DataSource
-from tiled.utils import path_from_uri
 
+from tilewright.clients.assets import paths_of
 from tilewright.clients.cables.decoded import OF_THIS_PROCESS
 from tilewright.clients.cables.describing import ARRAY, DISTANCE
 from tilewright.das import open_zarr
@@ -26,6 +25,7 @@ from tilewright.formats.ranges import Places, ranges_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -142,7 +142,6 @@ def stored(described: Description) -> Stored:
     (source,) = map(DataSource.from_json, now["data_sources"])
     is_by_distance = described.dims[0] == DISTANCE
     samples = structure.shape[-1] if is_by_distance else structure.shape[0]
-    is_read_here = source.mimetype in (_HDF5, _ZARR)
     return Stored(
         described.stream,
         structure.data_type.to_numpy_dtype(),
@@ -151,10 +150,6 @@ def stored(described: Description) -> Stored:
         samples,
         source.mimetype,
         str(described.settings["dataset"]),
-        {
-            asset.num: Path(path_from_uri(asset.data_uri))
-            for asset in source.assets
-            if is_read_here and asset.data_uri.startswith("file:")
-        },
+        paths_of(source) if source.mimetype in (_HDF5, _ZARR) else {},
         [[0, 0, samples]] if is_by_distance else ranges_of(source.properties or {}, samples),
     )

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from tiled.structures.data_source import DataSource
-from tiled.utils import path_from_uri
 
+from tilewright.clients.assets import paths_of
 from tilewright.clients.embeddings.blocks import Maps, Part, blocks_of
 from tilewright.clients.embeddings.describing import EMBEDDINGS, VECTOR
 from tilewright.clients.spans import Span, fetch_spans
@@ -28,6 +27,7 @@ from tilewright.tfrecords import NOT_IN_ONE_PIECE, OpenFile, positions, read_vec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -240,25 +240,19 @@ def _files(described: Description, length: int) -> list[File] | None:
     (source,) = map(DataSource.from_json, described.stream.array_item(VECTOR)["attributes"]["data_sources"])
     if source.mimetype not in (tfrecord.MIMETYPE, npy.ROWS):
         return None
-    paths = {asset.num: _path(asset.data_uri) for asset in source.assets}
-    if not all(path is not None and path.is_file() for path in paths.values()):
+    paths = paths_of(source)
+    if len(paths) < len(source.assets) or not all(path.is_file() for path in paths.values()):
         return None
     properties = source.properties or {}
     stretches = properties.get(tfrecord.STRETCHES, {})
     files: list[File] = []
     row = 0
     for number, first, stop in Ranges(ranges_of(properties, length)).parts(0, length):
-        path = paths[number]
-        assert path is not None, "as was looked at"
-        rows = path, row, first, stop - first
+        rows = paths[number], row, first, stop - first
         is_npy = source.mimetype == npy.ROWS
         files.append(NPYFile(*rows) if is_npy else TFRecordFile(*rows, stretches.get(str(number))))
         row += stop - first
     return files
-
-
-def _path(uri: str) -> Path | None:
-    return Path(path_from_uri(uri)) if uri.startswith("file:") else None
 
 
 def _between(rows: NDArray[np.int64], first: int, stop: int) -> NDArray[np.int64]:
