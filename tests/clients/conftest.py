@@ -142,3 +142,25 @@ def write(container):
 @pytest.fixture
 def make_writer():
     return Writer
+
+
+@pytest.fixture
+def in_a_new_process(server, catalog):
+    """Return a function that evaluates an expression of the catalog in a process of its own: its value, and whether dask was imported.
+
+    That takes half a second, of each process that begins a job or a search.
+    """
+
+    def evaluated(expression):
+        code = f"""
+import sys
+from tilewright import open_catalog
+with open_catalog(sys.argv[1]) as whole, open_catalog(whole[sys.argv[2]]) as catalog:
+    print({expression}, "dask.array" in sys.modules, sep="\\n")
+"""
+        command = [sys.executable, "-c", code, server.uri, catalog.path_parts[-1]]
+        return tuple(
+            subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
+        )
+
+    return evaluated

@@ -425,8 +425,11 @@ def test_it_is_a_mapping_to_array_clients(stream, write):
     ):
         client["imag"]
     with pytest.raises(NotFoundError, match=r"has no array 'x'\. There are: image\."):
-        client.array_item("x")
-    assert client.array_item("image")["attributes"]["structure"]["shape"] == [3, 2]
+        client.described_array("x")
+    item, source = client.described_array("image")
+    assert item["attributes"]["structure"]["shape"] == [3, 2]
+    assert source.mimetype == "application/x-zarr"
+    assert client.array_of(item)[1].tolist() == [2, 3]
 
 
 def test_the_older_layout_of_bluesky(write, catalog):

@@ -369,4 +369,4 @@ def test_a_slice_reads_no_more_than_it_touches(tmp_path):
     array = tiledb_schema.opened(tmp_path / "a")
     start = time.perf_counter()
     array.read("sample", [(1, 2), (10**8, 10**8 + 100)])
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 1

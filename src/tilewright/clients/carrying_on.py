@@ -134,6 +134,7 @@ def _streams(run: Any, is_wanted: Callable[[str], bool]) -> Iterator[Kept]:
         rows = run.table(name, attempts=True)
         records = rows.astype(object).where(rows.notna(), None).to_dict("records")
         external = [key for key, spec in stream.data_keys.items() if "external" in spec]
-        there = [key for key in external if key in stream.layout().arrays]
-        sources = stream.array_item(there[0])["attributes"]["data_sources"] if there else []
-        yield Kept(stream.descriptor, records, sources[0]["mimetype"] if sources else None)
+        arrays = stream.layout().arrays
+        there = [key for key in external if key in arrays]
+        mimetype = stream.described_array(there[0])[1].mimetype if there else None
+        yield Kept(stream.descriptor, records, mimetype)

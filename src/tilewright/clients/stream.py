@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tiled.client.composite import CompositeClient
 from tiled.client.container import Container
 from tiled.client.utils import client_for_item
+from tiled.structures.data_source import DataSource
 
 from tilewright.clients import frames
 from tilewright.clients.layout import KEYS, OURS, REJECTED, Layout, stream_layout, stream_parts
@@ -213,18 +214,14 @@ class Stream(CompositeClient):
         self, key: str | tuple[str, ...], _ignore_inlined_contents: bool = False
     ) -> Any:  # Tiled's signature
         """Return the client of a column or an array, which fetches nothing before it is asked to: `arrays.Array`."""
-        from tilewright.clients.arrays import ours  # noqa: PLC0415  # imports dask
-
         name = "/".join(key) if isinstance(key, tuple) else key
         layout = self.layout()
         paths = layout.paths
         if name not in paths:
             raise self._no_such("column or array", name, list(paths))
         if name in layout.arrays and not (self._queries or self._include_data_sources):
-            client = client_for_item(self.context, self.structure_clients, layout.arrays[name])
-        else:
-            client = Container.__getitem__(self, paths[name], _ignore_inlined_contents)
-        return ours(client, self.name, self.run_key)
+            return self.array_of(layout.arrays[name])
+        return self._ours(Container.__getitem__(self, paths[name], _ignore_inlined_contents))
 
     @property
     def run_key(self) -> str:
@@ -252,10 +249,10 @@ class Stream(CompositeClient):
         found = stream_parts(self.context, self.item["links"]["search"], inside=inside)
         return stream_layout(found, self.data_keys)
 
-    def array_item(self, key: str) -> dict[str, Any]:
-        """Return how the server describes an array now, with its ``structure`` and ``data_sources``. One request.
+    def described_array(self, key: str) -> tuple[dict[str, Any], DataSource[Any]]:
+        """Return how the server describes an array now, and where it lies. One request.
 
-        For those who read its files themselves: a client of it, as ``stream[key]`` is, takes half a second to import dask.
+        For those who read its files themselves: a client of it, which `array_of` makes, takes half a second to import dask.
 
         Raises
         ------
@@ -266,7 +263,18 @@ class Stream(CompositeClient):
         arrays = stream_layout(found, self.data_keys).arrays
         if key not in arrays:
             raise self._no_such("array", key, list(arrays))
-        return arrays[key]
+        item = arrays[key]
+        (source,) = item["attributes"].pop("data_sources")
+        return item, DataSource.from_json(source)
+
+    def array_of(self, item: dict[str, Any]) -> Any:
+        """Return the client of an array as the server described it. No request."""
+        return self._ours(client_for_item(self.context, self.structure_clients, item))
+
+    def _ours(self, client: Any) -> Any:
+        from tilewright.clients.arrays import ours  # noqa: PLC0415  # imports dask
+
+        return ours(client, self.name, self.run_key)
 
     def _wanted(self, layout: Layout, columns: str | Iterable[str] | None, *, timestamps: bool) -> list[str]:
         """Turn the arguments of `table` into column names, each once."""

@@ -1,9 +1,6 @@
 """Samples by their index, from files that are here: each block is unpacked once, and a file that has changed is refused."""
 
 import pickle
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 
@@ -38,26 +35,9 @@ def test_any_span_of_any_channels(record, folder, kind):
     assert np.array_equal(out, whole[:, 990:1010])
 
 
-def test_files_that_are_here_are_read_without_dask(server, catalog, record, folder):
-    """It takes half a second to import, of each process that begins a job."""
-    stream = record(write_store(folder / "x.zarr", count=3000)).stored().stream
-    code = """
-    import sys
-    from tilewright import open_catalog
-    with open_catalog(sys.argv[1]) as whole, open_catalog(whole[sys.argv[2]]) as catalog:
-        print(catalog[sys.argv[3]].cable().stored().read(0, 10).shape)
-    print("dask.array" in sys.modules)
-    """
-    command = [
-        sys.executable,
-        "-c",
-        textwrap.dedent(code),
-        server.uri,
-        catalog.path_parts[-1],
-        stream.run_key,
-    ]
-    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert printed.split("\n") == ["(8, 10)", "False", ""]
+def test_files_that_are_here_are_read_without_dask(in_a_new_process, record, folder):
+    uid = record(write_store(folder / "x.zarr", count=3000)).stored().stream.run_key
+    assert in_a_new_process(f"catalog[{uid!r}].cable().stored().read(0, 10).shape") == ("(8, 10)", "False")
 
 
 def test_a_file_that_was_written_again(record, folder):

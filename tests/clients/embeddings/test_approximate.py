@@ -55,15 +55,12 @@ def test_finds_nearly_all_that_an_exact_search_finds(vectors, metric):
 
 
 def test_recall_is_what_of_the_exact_neighbours_is_found(vectors):
-    index = built(vectors, "cosine")
-    exact = nearest([(0, vectors)], vectors[:4], 10, "cosine")
-    found = index.search(vectors[:4], 10)  # nearly all of them: threads build another index each time
-    assert index.recall(vectors[:4], found) == 1.0
-    hits = [len({*these} & {*those}) for these, those in zip(exact.rows, found.rows, strict=True)]
-    assert index.recall(vectors[:4], exact) == pytest.approx(sum(hits) / 40)
-    assert sum(hits) >= 36
-    worse = found.rows.copy()
+    few = vectors[:20]  # each has all others for neighbours: however threads build the index, it finds all
+    index = built(few, "cosine")
+    exact = nearest([(0, few)], few[:4], 10, "cosine")
+    worse = exact.rows.copy()
     worse[:, 5:] = COUNT + 1
+    assert index.recall(vectors[:4], exact) == 1.0
     assert index.recall(vectors[:4], type(exact)(worse, exact.scores, COUNT, 0)) == 0.5
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tilewright import TiledWriter
-from tilewright.clients.embeddings.places import Nearby, Remote, places_of
+from tilewright.clients.embeddings.places import Nearby, Remote
 from tilewright.errors import InputError, NotFoundError, SetupError
 from tilewright.sources import Embeddings, as_flyer
 from tilewright.testing.embeddings import name_of, records, write_dataset
@@ -305,7 +305,12 @@ def test_an_npy_file_that_is_none_now(record, folder):
 
 def test_files_that_are_elsewhere_are_asked_of_the_server(dataset, monkeypatch):
     monkeypatch.setattr("pathlib.Path.is_file", lambda self: False)
-    assert isinstance(places_of(dataset.run, dataset._described, ROWS), Remote)
+    assert isinstance(dataset.places, Remote)
+
+
+def test_files_that_are_here_are_searched_without_dask(dataset, in_a_new_process):
+    searched = f"len(catalog[{dataset.run.uid!r}].embeddings().nearest(7))"
+    assert in_a_new_process(searched) == ("10", "False")
 
 
 def test_other_runs_have_no_embeddings(record, catalog, folder):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tiled.structures.array import ArrayStructure
-from tiled.structures.data_source import DataSource
 
 from tilewright.clients.assets import paths_of
 from tilewright.clients.cables.decoded import OF_THIS_PROCESS
@@ -40,7 +39,9 @@ class Stored:
     """The samples of a run's array, by their index along time and the numbers of channels."""
 
     stream: Stream
-    """That has the array: the server is asked by it."""
+    """That has the array."""
+    item: dict[str, Any]
+    """The array as the server described it, which is asked by it."""
     dtype: np.dtype[Any]
     """Of the samples."""
     is_by_distance: bool
@@ -88,7 +89,7 @@ class Stored:
         return replace(self, paths={number: self.paths[number] for number in touched if number in self.paths})
 
     def _of_server(self, start: int, stop: int, channels: slice) -> NDArray[Any]:
-        client = self.stream[ARRAY]
+        client = self.stream.array_of(self.item)
         if self.is_by_distance:
             found: NDArray[Any] = client[channels, start:stop]
             return found
@@ -137,13 +138,13 @@ class Stored:
 
 def stored(described: Description) -> Stored:
     """Return the samples of a run as they are now. One request."""
-    now = described.stream.array_item(ARRAY)["attributes"]
-    structure = ArrayStructure.from_json(now["structure"])
-    (source,) = map(DataSource.from_json, now["data_sources"])
+    item, source = described.stream.described_array(ARRAY)
+    structure = ArrayStructure.from_json(item["attributes"]["structure"])
     is_by_distance = described.dims[0] == DISTANCE
     samples = structure.shape[-1] if is_by_distance else structure.shape[0]
     return Stored(
         described.stream,
+        item,
         structure.data_type.to_numpy_dtype(),
         is_by_distance,
         described.settings["channels"],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
+    from tiled.structures.data_source import DataSource
 
     from tilewright.clients.catalog import Catalog
     from tilewright.clients.embeddings.approximate import Approximate
@@ -103,7 +104,8 @@ class Dataset:
 
     def __len__(self) -> int:
         """Return how many rows there were when it was first asked for vectors."""
-        return int(self._array.shape[0])
+        item, _ = self._array
+        return int(item["attributes"]["structure"]["shape"][0])
 
     @property
     def files(self) -> pd.DataFrame:
@@ -324,7 +326,7 @@ class Dataset:
     @cached_property
     def places(self) -> Places:
         """Where the vectors are."""
-        return places_of(self._run, self._described, len(self))
+        return places_of(self._run, self._described, self._array[1], len(self))
 
     @cached_property
     def norms(self) -> NDArray[np.float32]:
@@ -339,8 +341,8 @@ class Dataset:
         return self
 
     @cached_property
-    def _array(self) -> Any:
-        return self._described.stream[describing.VECTOR]
+    def _array(self) -> tuple[dict[str, Any], DataSource[Any]]:
+        return self._described.stream.described_array(describing.VECTOR)
 
     def _library(self, catalog: Catalog | None) -> Library:
         from tilewright.clients.connect import catalog_of  # noqa: PLC0415 - imports this room

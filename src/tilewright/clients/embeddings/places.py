@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from tiled.structures.data_source import DataSource
 
 from tilewright.clients.assets import paths_of
 from tilewright.clients.embeddings.blocks import Maps, Part, blocks_of
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from tiled.structures.data_source import DataSource
 
     from tilewright.clients.embeddings.describing import Description
     from tilewright.clients.run import Run
@@ -227,17 +227,16 @@ def _changed(fact: str) -> SetupError:
     return SetupError(f"{fact}: it has changed since it was recorded")
 
 
-def places_of(run: Run, described: Description, length: int) -> Places:
-    """Return the vectors of a dataset: by the files if all of them are here, else by the server."""
-    files = _files(described, length)
+def places_of(run: Run, described: Description, source: DataSource[Any], length: int) -> Places:
+    """Return the vectors of a dataset, of whose array this is the source: by the files if all of them are here, else by the server."""
+    files = _files(source, length)
     if files is None:
         return Remote(run, described, length)
     return Nearby(files, described.dimension, described.dtype)
 
 
-def _files(described: Description, length: int) -> list[File] | None:
+def _files(source: DataSource[Any], length: int) -> list[File] | None:
     """Return the files of the vectors, if all of them can be read here, and be mapped."""
-    (source,) = map(DataSource.from_json, described.stream.array_item(VECTOR)["attributes"]["data_sources"])
     if source.mimetype not in (tfrecord.MIMETYPE, npy.ROWS):
         return None
     paths = paths_of(source)
